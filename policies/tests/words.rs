@@ -182,6 +182,15 @@ fn every_sentence_for_a_no_an_ending_and_a_refused_step() {
         reason: reason.clone(),
     });
     say(&Complaint::Unread { policy, reason });
+    let name = "search_path".to_owned();
+    let why = Some("statement refused (admin): no policy allows it".to_owned());
+    for why in [why, None] {
+        let name = name.clone();
+        say(&Complaint::Setting { name, why });
+    }
+    for name in [name, "options".to_owned()] {
+        say(&Complaint::Parameter { name });
+    }
     insta::assert_snapshot!("words", said.join("\n"));
 }
 

@@ -61,7 +61,7 @@ pub(crate) use statement::classified;
 use client::cancel::{Cancels, Issued};
 use client::front::{self, Door};
 use client::greeting::{self, Wanted};
-use client::startup;
+use client::{settings, startup};
 use gate::Gate;
 use halt::stopper::Stopper;
 use halt::turns::Servers;
@@ -176,6 +176,25 @@ impl Postgres {
         Ok(())
     }
 
+    /// Asks about what the client would begin with, and writes it down, before the target hears of it.
+    async fn begin(
+        &self,
+        settings: &[(String, String)],
+        scope: &Scope,
+    ) -> Result<(), ConnectError> {
+        let mut gate = Gate::new(Arc::clone(&self.known)).sharing(scope.share());
+        for (name, value) in settings {
+            if let Some(Some(statement)) = settings::judged_as(name, value) {
+                let judged = gate.begins_with((name, &statement), scope).await;
+                judged.map_err(ConnectError::Setting)?;
+            }
+        }
+        if settings.is_empty() {
+            return Ok(());
+        }
+        note(scope, "startup", &words::target::began_with(settings))
+    }
+
     async fn hear(
         &self,
         io: Severable,
@@ -241,6 +260,7 @@ impl Protocol for Postgres {
             return Err(ConnectError::Violation("it is no database".to_owned()));
         };
         let account = pass.terms.account();
+        self.begin(&front.startup.parameters, scope).await?;
         let entered = enter(front, dialled, (endpoint, &account), &pass).await;
         let Entered {
             tls,
@@ -373,17 +393,13 @@ fn write_down(
     note(scope, "host", &text)
 }
 
-/// Writes down the settings that the client began with, and those of the server that are not as they are mostly:
-/// `client_encoding` and `standard_conforming_strings` decide what the statements in the recording mean.
+/// Writes down the settings of the server that are not as they are mostly: `client_encoding` and
+/// `standard_conforming_strings` decide what the statements in the recording mean.
 fn write_down_settings(
     scope: &Scope,
     front: &mut PostgresFront,
     greeting: &Greeting,
 ) -> Result<(), ConnectError> {
-    let asked = &front.startup.parameters;
-    if !asked.is_empty() {
-        note(scope, "startup", &words::target::began_with(asked))?;
-    }
     let statuses = [&greeting.before, &greeting.after].map(|said| statuses(said));
     let begun = front.tap.begins_with(statuses.into_iter().flatten(), scope);
     begun.map_err(ConnectError::Recorder)

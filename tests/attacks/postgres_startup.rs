@@ -90,8 +90,9 @@ async fn startup_parameters_cannot_change_who_one_is() {
     for (name, value) in [
         ("role", "postgres"),
         ("session_authorization", "postgres"),
-        ("search_path", "evil"),
         ("options", "-c role=postgres"),
+        ("options", "-c work_mem=5MB --role=postgres"),
+        ("options", "-c local_preload_libraries=evil"),
         ("options", "-c session_authorization=postgres"),
         ("session_preload_libraries", "evil"),
         ("user", "postgres"),

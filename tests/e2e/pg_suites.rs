@@ -38,7 +38,7 @@ fn the_own_tests_of_psycopg_2_come_to_the_same() {
         files: "tests",
         tests: "tests",
         databases: &[],
-        apart: &["test_lobject.py", "::JsonTestCase::test_scs"],
+        apart: &["test_lobject.py"],
     });
 }
 

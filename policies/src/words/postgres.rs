@@ -24,6 +24,14 @@ pub enum Complaint {
         /// Which.
         name: String,
     },
+    /// It asked for a session parameter as which it may not run the statement that sets it.
+    Setting {
+        /// Which.
+        name: String,
+        /// What is said of that statement; nothing where it takes a second person, for whom nobody waits while they
+        /// connect.
+        why: Option<String>,
+    },
     /// It asked for replication.
     Replication,
     /// The database that it named cannot be a target's name, or the role cannot be a login.
@@ -110,7 +118,8 @@ impl Shown for Complaint {
             Self::Expired => ("TG503", "your certificate has expired".to_owned(), login()),
             Self::NotOurs => ("TG504", "the certificate shown is not a login certificate of this bastion".to_owned(), login()),
             Self::Startup { what } => ("TG505", what.clone(), Some("tidegate config psql".to_owned())),
-            Self::Parameter { name } => parameter(name),
+            Self::Parameter { name } => parameter(name, None),
+            Self::Setting { name, why } => parameter(name, Some(why.as_deref().unwrap_or("that takes a second person"))),
             Self::Replication => (
                 "TG512",
                 "replication is not allowed through tidegate".to_owned(),
@@ -166,14 +175,18 @@ fn shut_out(target: &str, login: &str, lines: &Lines) -> (&'static str, String, 
     )
 }
 
-fn parameter(name: &str) -> (&'static str, String, Option<String>) {
+/// Of a parameter that cannot be set while connecting: for anybody, or because of what is said of the statement that
+/// would set it.
+fn parameter(name: &str, why: Option<&str>) -> (&'static str, String, Option<String>) {
     let hint = match name {
-        // libpq's `options` and `PGOPTIONS` hold settings of any names.
-        "options" => "connect without it (unset PGOPTIONS), then set what it set: SET work_mem = …"
-            .to_owned(),
+        "options" => {
+            "of `options` (PGOPTIONS) only -c NAME=VALUE is read: connect without the rest"
+                .to_owned()
+        }
         _setting => format!("connect without it, then: SET {name} = …"),
     };
-    let what = format!("the parameter \"{name}\" cannot be set while connecting through tidegate");
+    let why = why.map_or(" through tidegate".to_owned(), |why| format!(": {why}"));
+    let what = format!("the parameter \"{name}\" cannot be set while connecting{why}");
     ("TG511", what, Some(hint))
 }
 

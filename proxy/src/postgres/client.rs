@@ -9,6 +9,7 @@ pub(super) mod front;
 pub(super) mod greeting;
 pub(super) mod password;
 pub(super) mod scram;
+pub(super) mod settings;
 pub(super) mod startup;
 
 pub(crate) use aim::wildcard;

@@ -5,6 +5,7 @@
 //! same, and for ten seconds at most, because policies may look at the time. Does not answer anybody.
 
 mod answers;
+mod beginning;
 mod bench;
 mod budget;
 mod closing;

@@ -134,6 +134,7 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
         | ConnectError::Direct
         | ConnectError::Misused(_)
         | ConnectError::ClientGone
+        | ConnectError::Setting(_)
         | ConnectError::Recorder(_) => Unentered::Down,
     }
 }

@@ -38,6 +38,10 @@ impl From<Result<Closed, ConnectError>> for Ending {
                 debug!(?closed, "session.closed");
                 Self::Closed(closed)
             }
+            Err(refused @ ConnectError::Setting(_)) => {
+                debug!(reason = %refused, "client.began_otherwise");
+                Self::Failed(refused)
+            }
             Err(refused) => {
                 let reason = chain(&refused);
                 if refused.is_impostor() {
@@ -142,6 +146,9 @@ impl Ending {
 /// What of it whoever has the session is told, reads in its recording, and finds in the list of sessions: no
 /// address, which only those who manage targets see. All of it is in the server's own log.
 fn missed(refused: &ConnectError, terms: &Terms) -> Option<Words> {
+    if let ConnectError::Setting(words) = refused {
+        return Some(words.clone());
+    }
     let (why, target) = (unreachable(refused, terms)?, &terms.target.name);
     Some(Missed { why, target }.words())
 }
@@ -172,7 +179,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Role(_) => Some(Unreachable::NoRole),
         ConnectError::Direct => Some(Unreachable::OnlyThrough),
         ConnectError::Misused(_) => Some(Unreachable::NotSsh),
-        ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+        ConnectError::ClientGone | ConnectError::Recorder(_) | ConnectError::Setting(_) => None,
     }
 }
 
@@ -228,7 +235,7 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         | ConnectError::Direct
         | ConnectError::Misused(_)
         | ConnectError::Hop { .. } => Some(InFront::Broken),
-        ConnectError::ClientGone | ConnectError::Recorder(_) => None,
+        ConnectError::ClientGone | ConnectError::Recorder(_) | ConnectError::Setting(_) => None,
     }
 }
 

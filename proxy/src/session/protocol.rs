@@ -199,6 +199,9 @@ pub enum ConnectError {
     /// It broke the protocol.
     #[error("the target broke the protocol: {0}")]
     Violation(String),
+    /// The client would begin with a setting that it may not make, and is told this.
+    #[error("{}", .0.what)]
+    Setting(Words),
     /// Its hosts answer, and none is such as sessions are for.
     #[error("no host of the target is for `{wanted}` sessions ({tried})")]
     Unsuited {

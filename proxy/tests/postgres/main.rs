@@ -80,16 +80,16 @@ fn without_tls_and_without_certificate_one_is_told_what_to_do() {
 }
 
 #[test]
-fn startup_parameters_that_change_meaning_are_refused() {
+fn startup_parameters_that_change_who_one_is_are_refused() {
     let world = World::open();
     let mut psql = world.command("psql");
     let ran = psql
-        .env("PGOPTIONS", "-c search_path=evil")
+        .env("PGOPTIONS", "-c role=postgres")
         .args(["-X", &world.through(), "-c", "select 1"])
         .output()
         .unwrap();
     assert!(
-        err(&ran).contains("the parameter \"options\" cannot be set"),
+        err(&ran).contains("the parameter \"role\" cannot be set"),
         "{}",
         err(&ran)
     );

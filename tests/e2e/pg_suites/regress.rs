@@ -15,7 +15,7 @@ use super::stage::{Side, Stage, suites};
 const DATABASE: &str = "regression";
 
 /// Of what `pg_regress` sets for its sessions, that which it sets for the database (`create_database`
-/// in `pg_regress.c`). It has `intervalstyle` in `PGOPTIONS`, which tidegate refuses (TG511).
+/// in `pg_regress.c`).
 const SETTINGS: &str = r#"psql -X -q -d "$PGDATABASE" -v ON_ERROR_STOP=1 <<'SQL' >/dev/null
 alter database regression set lc_messages to 'C';
 alter database regression set lc_monetary to 'C';
@@ -23,11 +23,10 @@ alter database regression set lc_numeric to 'C';
 alter database regression set lc_time to 'C';
 alter database regression set bytea_output to 'hex';
 alter database regression set timezone_abbreviations to 'Default';
-alter database regression set intervalstyle to 'postgres_verbose';
 SQL"#;
 
-/// One file, as `psql_start_test` of `pg_regress_main.c` runs it.
-const FILE: &str = r#"export PGTZ=PST8PDT PGDATESTYLE='Postgres, MDY' PGAPPNAME="pg_regress/$FILE"
+/// One file, as `psql_start_test` of `pg_regress_main.c` and `initialize_environment` of `pg_regress.c` have it run.
+const FILE: &str = r#"export PGTZ=PST8PDT PGDATESTYLE='Postgres, MDY' PGOPTIONS='-c intervalstyle=postgres_verbose' PGAPPNAME="pg_regress/$FILE"
 export PG_ABS_SRCDIR=$SUITES/regress PG_ABS_BUILDDIR=$PWD PG_LIBDIR=$SUITES/regress PG_DLSUFFIX=.so
 psql -X -a -q -d "$PGDATABASE" -v HIDE_TABLEAM=on -v HIDE_TOAST_COMPRESSION=on <"$SUITES/regress/sql/$FILE.sql" 2>&1"#;
 

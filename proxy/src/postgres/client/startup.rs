@@ -2,8 +2,10 @@
 //! which session parameters a client may ask for.
 //!
 //! The parameters are an allow-list. A name that is not on it is refused with the name, never
-//! dropped, so that nobody believes in a setting that does not hold. Does no I/O.
+//! dropped, so that nobody believes in a setting that does not hold. Some of those on it are asked
+//! about later ([`settings`]). Does no I/O.
 
+use super::settings;
 use crate::postgres::wire::{BackendKey, Fields, Violation, message, put_text};
 
 /// What a first packet asks for (`ProcessStartupPacket`,
@@ -31,7 +33,7 @@ pub(crate) struct Startup {
     pub(crate) user: String,
     /// The database; where none was named, the role's name.
     pub(crate) database: String,
-    /// Session parameters, in the client's order.
+    /// Session parameters, in the client's order; behind them those of `options`. Each is there once.
     pub(crate) parameters: Vec<(String, String)>,
 }
 
@@ -82,32 +84,6 @@ const MINOR_MAX: u16 = 2;
 /// version 1234 (`src/include/libpq/pqcomm.h`).
 const REQUEST_MAJOR: u16 = 1234;
 
-/// What a client may set as it connects, in lower case: how things are shown, how long things may
-/// take, and tightening. None of them changes who one is, what a name means or which code runs.
-const ALLOWED: [&str; 21] = [
-    "application_name",
-    "bytea_output",
-    "client_encoding",
-    "client_min_messages",
-    "datestyle",
-    "default_transaction_deferrable",
-    "default_transaction_isolation",
-    "default_transaction_read_only",
-    "enable_seqscan",
-    "extra_float_digits",
-    "geqo",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-    "intervalstyle",
-    "jit",
-    "lock_timeout",
-    "standard_conforming_strings",
-    "statement_timeout",
-    "timezone",
-    "transaction_timeout",
-    "xmloption",
-];
-
 /// Reads a first packet's body, which is what follows its length word.
 pub(crate) fn opening(body: &[u8]) -> Result<Opening, StartupError> {
     let mut fields = Fields::new(0, body);
@@ -137,7 +113,7 @@ fn layout<T>(read: Result<T, Violation>) -> Result<T, StartupError> {
 fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> {
     let (mut user, mut database) = (None, None);
     let (mut options, mut parameters) = (Vec::new(), Vec::<(String, String)>::new());
-    let mut names = Vec::new();
+    let (mut names, mut given) = (Vec::new(), Vec::new());
     loop {
         let name = utf8(layout(fields.text())?)?;
         if name.is_empty() {
@@ -153,14 +129,22 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
             "database" => database = Some(value),
             "replication" if is_off(&value) => {}
             "replication" => return Err(StartupError::Replication),
-            "options" if value.trim().is_empty() => {}
+            "options" => {
+                given = settings::options(&value).ok_or(StartupError::Parameter(name))?;
+            }
             option if option.starts_with("_pq_.") => options.push(name),
-            allowed if ALLOWED.contains(&allowed) => parameters.push((name, value)),
-            _other => return Err(StartupError::Parameter(name)),
+            _setting => parameters.push(known(name, value)?),
         }
         names.push(folded);
     }
     layout(fields.end())?;
+    for (name, value) in given {
+        // What is said by itself counts more, as at the server.
+        let (name, value) = known(name, value)?;
+        if !names.contains(&name.to_ascii_lowercase()) {
+            parameters.push((name, value));
+        }
+    }
     let user = user
         .filter(|user| !user.is_empty())
         .ok_or(StartupError::NoUser)?;
@@ -180,6 +164,14 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
         database,
         parameters,
     })
+}
+
+/// A setting that one may begin with, if perhaps not everybody.
+fn known(name: String, value: String) -> Result<(String, String), StartupError> {
+    match settings::judged_as(&name, &value) {
+        Some(_statement) => Ok((name, value)),
+        None => Err(StartupError::Parameter(name)),
+    }
 }
 
 fn utf8(text: &[u8]) -> Result<String, StartupError> {
@@ -246,25 +238,41 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_who_one_is_or_what_names_mean_is_refused() {
+    fn what_would_change_who_one_is_or_which_code_runs_is_refused() {
         for name in [
             "role",
-            "session_authorization",
-            "search_path",
-            "Search_Path",
-            "options",
+            "Session_Authorization",
             "session_preload_libraries",
             "local_preload_libraries",
         ] {
-            let refused = ask(V3, &[("user", "app"), (name, "-c x=y")]);
-            assert_eq!(refused, Err(StartupError::Parameter(name.to_owned())));
+            let refused = Err(StartupError::Parameter(name.to_owned()));
+            assert_eq!(ask(V3, &[("user", "app"), (name, "x")]), refused);
+            let option = format!("-c work_mem=5MB -c {name}=x");
+            assert_eq!(ask(V3, &[("user", "app"), ("options", &option)]), refused);
         }
+        let refused = ask(V3, &[("user", "app"), ("options", "-fs")]);
+        assert_eq!(refused, Err(StartupError::Parameter("options".to_owned())));
         assert!(
             ask(
                 V3,
                 &[("user", "app"), ("DateStyle", "ISO"), ("options", "")]
             )
             .is_ok()
+        );
+    }
+
+    #[test]
+    fn what_options_say_is_said_by_itself_and_counts_less() {
+        let options = "-c search_path=a -c timezone=CET -c Jit=off";
+        let pairs = [("user", "app"), ("options", options), ("TimeZone", "UTC")];
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            ask(V3, &pairs).unwrap().parameters,
+            [
+                pair("TimeZone", "UTC"),
+                pair("search_path", "a"),
+                pair("Jit", "off")
+            ]
         );
     }
 

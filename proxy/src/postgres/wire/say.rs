@@ -106,6 +106,8 @@ pub(crate) fn sqlstate(words: &Words) -> &'static str {
         // Class 28 would be a wrong password to drivers and pools, which give up then.
         b"TG107" | b"TG108" => TOO_MANY_CONNECTIONS,
         [b'T', b'G', b'1', b'1', ..] => CANNOT_CONNECT_NOW,
+        // As where the name of the setting is enough to refuse it.
+        b"TG511" => NOT_PERMITTED,
         _other => NOT_AUTHORIZED,
     }
 }
@@ -148,5 +150,6 @@ mod tests {
             (state("TG107"), state("TG108"), state("TG116")),
             ("53300", "53300", "57P03")
         );
+        assert_eq!((state("TG511"), state("TG512")), ("42501", "28000"));
     }
 }
