@@ -59,7 +59,8 @@ fn nothing_is_noticed(field: &Field, clients: &[Client]) {
 
 /// Whether a pooler refuses what the client wants there.
 fn is_refused((server, client, case): &Job<'_>) -> bool {
-    let refused = server.pooled && clients::NOT_POOLED.contains(&(client.name, *case));
+    let refused = *case == Case::Options || clients::NOT_POOLED.contains(&(client.name, *case));
+    let refused = server.pooled && refused;
     if refused {
         let what = case.told().title;
         say(&format!(

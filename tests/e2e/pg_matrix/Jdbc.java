@@ -80,6 +80,7 @@ public class Jdbc {
             case "savepoint" -> { c.setAutoCommit(false); ask(c, "create temp table t (n int)"); Savepoint a = c.setSavepoint("a"); fails(c, "select 1/0"); c.rollback(a); ask(c, "insert into t values (2)"); c.commit(); say(ask(c, "table t")); c.commit(); }
             case "types" -> { say(rows(c.getMetaData().getColumns(null, "public", "orders", null)), rows(c.getMetaData().getPrimaryKeys(null, "public", "orders"))); say(ask(c, "select 1.5::numeric(5,2), '1 day'::interval, array[1, 2], inet '::1', '{\"a\":1}'::jsonb, '[1,5)'::int4range")); }
             case "settings" -> { try (Connection d = enter("ApplicationName", "mine", "readOnly", "true", "readOnlyMode", "always")) { say(ask(d, "show application_name")); fails(d, "delete from orders"); } }
+            case "options" -> { try (Connection d = enter("currentSchema", "pg_catalog,public", "options", "-c work_mem=5MB -c geqo=off")) { ask(d, "discard all"); say(ask(d, "show search_path"), ask(d, "show work_mem"), ask(d, "show geqo"), d.getSchema()); } }
             case "sessions" -> { try (Connection a = enter(); Connection b = enter(); Connection d = enter()) { say(((PGConnection) a).getBackendPID() != ((PGConnection) b).getBackendPID(), ask(a, "select 1"), ask(b, "select 2"), ask(d, "select 3")); } }
             default -> throw new Exception("no such case");
         }

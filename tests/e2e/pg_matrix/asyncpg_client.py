@@ -162,6 +162,16 @@ async def case_settings(_c):
     await c.reset()
     await c.close()
 
+async def case_options(_c):
+    pool = await asyncpg.create_pool(host=E["PGHOST"], port=int(E["PGPORT"]), user=E["PGUSER"], database=E["PGDATABASE"], ssl=TLS, min_size=1, max_size=1,
+                                     server_settings={"search_path": "pg_catalog", "work_mem": "5MB"})
+    for _ in range(2):
+        # What comes back to the pool is reset.
+        async with pool.acquire() as c:
+            print(await c.fetchval("show search_path"), await c.fetchval("show work_mem"))
+            await c.execute("set search_path = nowhere")
+    await pool.close()
+
 async def case_sessions(_c):
     pool = await asyncpg.create_pool(host=E["PGHOST"], port=int(E["PGPORT"]), user=E["PGUSER"], database=E["PGDATABASE"], ssl=TLS, min_size=2, max_size=4)
     async def one(n):

@@ -24,6 +24,7 @@ pub(super) enum Case {
     Savepoint,
     Types,
     Settings,
+    Options,
     Sessions,
     Dump,
     DumpParallel,
@@ -87,6 +88,10 @@ pub(super) const CASES: &[(Case, Told)] = &[
     (
         Case::Settings,
         told("settings", "settings at the start and later"),
+    ),
+    (
+        Case::Options,
+        told("options", "`options` and `search_path` at the start"),
     ),
     (
         Case::Sessions,

@@ -47,6 +47,7 @@ const DRIVER: &[Case] = &[
     Case::Savepoint,
     Case::Types,
     Case::Settings,
+    Case::Options,
     Case::Sessions,
 ];
 
@@ -75,6 +76,7 @@ pub(super) const PSQL: Client = Client {
         Case::Savepoint,
         Case::Types,
         Case::Settings,
+        Case::Options,
         Case::Sessions,
     ],
 };
@@ -156,6 +158,7 @@ pub(super) const ASYNCPG: Client = Client {
         Case::Savepoint,
         Case::Types,
         Case::Settings,
+        Case::Options,
         Case::Sessions,
     ],
 };
@@ -181,10 +184,12 @@ pub(super) const NODE: Client = Client {
         Case::Portal,
         Case::Error,
         Case::Pipeline,
+        Case::Cancel,
         Case::Multi,
         Case::Savepoint,
         Case::Types,
         Case::Settings,
+        Case::Options,
         Case::Sessions,
     ],
 };
@@ -214,6 +219,7 @@ pub(super) const PSYCOPG_2: Client = Client {
         Case::Savepoint,
         Case::Types,
         Case::Settings,
+        Case::Options,
         Case::Sessions,
     ],
 };
@@ -226,11 +232,21 @@ pub(super) const SQLALCHEMY: Client = Client {
     oldest: 0,
     newest: ANY,
     cases: &[
+        Case::Connect,
         Case::Simple,
+        Case::Extended,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
         Case::Portal,
         Case::Error,
         Case::Savepoint,
         Case::Types,
+        Case::Settings,
+        Case::Options,
         Case::Sessions,
     ],
 };
@@ -244,11 +260,22 @@ pub(super) const DJANGO: Client = Client {
     oldest: 14,
     newest: ANY,
     cases: &[
+        Case::Connect,
         Case::Simple,
+        Case::Extended,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
         Case::Portal,
         Case::Error,
         Case::Savepoint,
         Case::Types,
+        Case::Settings,
+        Case::Options,
+        Case::Sessions,
     ],
 };
 
@@ -281,8 +308,13 @@ pub(super) const PSQLODBC: Client = Client {
         Case::LargeResult,
         Case::Portal,
         Case::Error,
+        Case::Cancel,
+        Case::Multi,
         Case::Savepoint,
         Case::Types,
+        Case::Settings,
+        Case::Options,
+        Case::Sessions,
     ],
 };
 
@@ -314,17 +346,44 @@ pub(super) const DBD_PG: Client = Client {
         Case::Savepoint,
         Case::Types,
         Case::Settings,
+        Case::Options,
         Case::Sessions,
     ],
 };
 
+/// It takes statements apart itself, and sends them one by one.
+pub(super) const PGCLI: Client = Client {
+    name: "pgcli",
+    prepare: r#""$CLIENTS/pg/bin/pgcli" --version"#,
+    script: include_str!("pgcli.sh"),
+    sign: "",
+    oldest: 0,
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Error,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Options,
+    ],
+};
+
 /// What a client sets while it connects and pgbouncer refuses to hear ("unsupported startup parameter",
-/// `ignore_startup_parameters`): these cells are not run there.
+/// `ignore_startup_parameters`): these cells are not run there, nor is any of [`Case::Options`].
 pub(super) const NOT_POOLED: &[(&str, Case)] =
     &[(ASYNCPG.name, Case::Settings), (NODE.name, Case::Settings)];
 
 /// Every column, in the order of the table.
 pub(super) const CLIENTS: &[Client] = &[
     PSQL, PGBENCH, DUMP, PSYCOPG, PSYCOPG_15, PSYCOPG_2, ASYNCPG, SQLALCHEMY, DJANGO, NODE, PGJDBC,
-    PSQLODBC, DBD_PG,
+    PSQLODBC, DBD_PG, PGCLI,
 ];

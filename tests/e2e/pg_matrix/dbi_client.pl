@@ -1,6 +1,6 @@
 # DBD::Pg does $CASE. It finds its way by PGHOST, PGSSLCERT and so on.
 use strict; use warnings; use DBI; use DBD::Pg qw(:async); use Digest::MD5 qw(md5_hex);
-my $dsn = "dbi:Pg:";
+our $dsn = "dbi:Pg:";
 sub enter { DBI->connect($dsn, $ENV{PGUSER}, "", { AutoCommit => 1, RaiseError => 1, PrintError => 0, @_ }) }
 sub fails { my ($act) = @_; my $got = eval { $act->() }; print $@ ? $DBI::state . " " . ($DBI::errstr // "") : "worked", "\n"; }
 sub row { join("|", map { defined $_ ? (ref $_ ? "[" . join(",", map { $_ // "null" } @$_) . "]" : $_) : "null" } @_) . "\n" }
@@ -26,6 +26,7 @@ my %cases = (
     savepoint => sub { $db->do("create temp table t (n int)"); $db->begin_work; $db->pg_savepoint("a"); fails(sub { $db->do("select 1/0") }); $db->pg_rollback_to("a"); $db->do("insert into t values (2)"); $db->commit; print row($db->selectrow_array("table t")) },
     types => sub { my $s = $db->column_info(undef, "public", "orders", undef); while (my @one = $s->fetchrow_array) { print row(@one) } print row($db->primary_key(undef, "public", "orders")); $s = $db->prepare("select 1.5::numeric(5,2), '1 day'::interval, array[1, 2], inet '::1', '{\"a\":1}'::jsonb"); $s->execute; print row(@{ $s->{pg_type} }), row($s->fetchrow_array) },
     settings => sub { $db->do("set application_name = 'mine'"); $db->do("set client_encoding = 'LATIN1'"); print row($db->selectrow_array("show application_name")), row(map { $_ // "" } $db->selectrow_array("show client_encoding")) },
+    options => sub { local $dsn = "dbi:Pg:options='-c search_path=pg_catalog -c work_mem=5MB'"; my $d = enter(); $d->do("reset all"); print row(map { $d->selectrow_array("show $_") } "search_path", "work_mem"); $d->disconnect },
     sessions => sub { my @all = map { enter() } 1 .. 4; my %pids = map { $_->{pg_pid} => 1 } @all; print scalar(keys %pids), "\n"; $_->disconnect for @all },
 );
 $cases{ $ENV{CASE} }->();

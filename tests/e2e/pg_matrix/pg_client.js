@@ -43,6 +43,15 @@ const cases = {
     const all = await Promise.all(Array.from({ length: 200 }, (_, n) => c.query('select $1::int as n', [n]))); show(all.map((one) => one.rows[0].n));
     show((await Promise.allSettled([c.query('select 1'), c.query('select 1/0'), c.query('select 2')])).map((one) => one.status));
   },
+  async cancel(c) {
+    const over = fails(c.query('select pg_sleep(60)')), running = c.activeQuery || c._activeQuery;
+    const watch = new Client(config); await watch.connect();
+    while ((await watch.query("select from pg_stat_activity where pid = $1 and state = 'active'", [c.processID])).rowCount < 1) await new Promise((done) => setTimeout(done, 20));
+    // It asks in clear, whatever the session has.
+    const asker = new Client({ ...config, ssl: false }), closed = new Promise((done) => asker.connection.on('end', done));
+    asker.cancel(c, running); await over; await closed; await watch.end();
+    show((await c.query('select 1')).rows);
+  },
   async multi(c) { show((await c.query('select 1 as a; select 2 as b, 3 as c')).map((one) => one.rows)); await fails(c.query('create temp table t (a int); select 1/0')); await fails(c.query('table t')); },
   async savepoint(c) {
     await c.query('create temp table t (n int)'); await c.query('begin'); await c.query('savepoint a'); await fails(c.query('select 1/0'));
@@ -55,6 +64,10 @@ const cases = {
   async settings() {
     const c = new Client({ ...config, application_name: 'mine', statement_timeout: 300, lock_timeout: 7 }); await c.connect();
     show((await c.query('show application_name')).rows, (await c.query('show lock_timeout')).rows); await fails(c.query('select pg_sleep(60)')); await c.end();
+  },
+  async options() {
+    const c = new Client({ ...config, options: '-c search_path=pg_catalog -c work_mem=5MB' }); await c.connect(); await c.query('reset all');
+    show((await c.query('show search_path')).rows, (await c.query('show work_mem')).rows); await c.end();
   },
   async sessions() { const pool = new Pool({ ...config, max: 4 }); show((await Promise.all(Array.from({ length: 40 }, (_, n) => pool.query('select $1::int as n', [n])))).map((r) => r.rows[0].n)); await pool.end(); },
 };

@@ -67,6 +67,14 @@ settings)
     sql -c "set client_encoding = 'SJIS'" -c '\encoding' -c 'set bytea_output = escape' -c "select '\\x00ff'::bytea" -c 'reset all' -c 'show bytea_output'
     sql -c "set nothing_such = 1" -c "set work_mem = 'lots'" -c "set search_path = pg_catalog" -c 'show search_path'
     ;;
+options)
+    # psql says its application_name by itself, which counts more.
+    export PGOPTIONS='-c search_path=pg_catalog,\ public -cwork_mem=5MB --statement-timeout=7s -c application_name=o'
+    sql -c 'show search_path' -c 'show work_mem' -c 'show statement_timeout' -c 'show application_name' -c 'select relname from pg_class limit 0'
+    sql -c "set work_mem = '6MB'" -c 'reset all' -c 'show work_mem' -c 'set search_path = nowhere' -c 'discard all' -c 'show search_path'
+    PGOPTIONS='-c work_mem=lots' sql -c 'select 1'
+    PGOPTIONS='-c search_path="a"b' sql -c 'select 1'
+    ;;
 sessions)
     lock="select pg_advisory_lock(hashtext('$ROOM'))"
     sql -c "$lock" -c '\! until [ -e tried ]; do sleep 0.05; done' -c "select 'first'" >first &

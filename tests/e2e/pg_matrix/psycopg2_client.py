@@ -124,6 +124,10 @@ def case_settings():
     print(ask(c, "show application_name"), c.encoding, ask(c, "select 'ä'"))
     fails(lambda: ask(c, "delete from orders"))
 
+def case_options():
+    c = connect(options="-c search_path=pg_catalog -c statement_timeout=5s")
+    print(ask(c, "show search_path"), ask(c, "show statement_timeout"), ask(c, "reset all; show search_path"))
+
 def case_sessions():
     cs = [connect() for _ in range(4)]
     print([ask(c, "select %s", (n,)) for n, c in enumerate(cs)], len({c.get_backend_pid() for c in cs}))

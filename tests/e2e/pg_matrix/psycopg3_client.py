@@ -269,6 +269,17 @@ def case_settings():
         fails(lambda: c.execute("delete from orders"))
         print(c.execute("select 'ä'").fetchone())
 
+def case_options():
+    with connect(options=r"-c search_path=pg_catalog,\ public -c work_mem=5MB -c default_transaction_read_only=off") as c:
+        c.execute("set work_mem = '6MB'")
+        c.execute("discard all")
+        for name in ["search_path", "work_mem", "default_transaction_read_only"]:
+            print(name, c.execute(f"show {name}").fetchone())
+    try:
+        connect(options="-c work_mem=lots")
+    except psycopg.OperationalError as error:
+        print(error)
+
 def case_sessions():
     with connect() as a, connect() as b:
         a.execute("create temp table own (n int)")
