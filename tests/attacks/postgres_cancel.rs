@@ -70,7 +70,10 @@ fn noted(world: &World, session: &str) -> Vec<String> {
 fn the_session(world: &World) -> String {
     let sessions = world.ended_sessions();
     assert_eq!(sessions.len(), 1, "{sessions:?}");
-    sessions[0]["id"].as_str().expect("an id").to_owned()
+    let id = sessions
+        .first()
+        .and_then(|session| session.get("id")?.as_str());
+    id.expect("an id").to_owned()
 }
 
 /// Guesses from one place, and once in a while from another one beside it, until it is stopped.

@@ -34,7 +34,9 @@ fn are_gone_in_time(
 ) -> bool {
     let grants = [world.grant_ssh(lasts), world.grant_pg(lasts)];
     let (mut ssh, mut psql) = (world.begin_ssh(), world.begin_psql());
-    grants.iter().for_each(|grant| end(grant));
+    for grant in &grants {
+        end(grant);
+    }
     ssh.ended();
     psql.ended();
     let mut sessions = world.ended_sessions();
