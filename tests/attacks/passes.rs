@@ -18,9 +18,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use policies::{
     Algorithms, Ask, Credential, Endpoint, Entry, Facts, Grant, GrantId, HostKeyPin, HostPort,
-    Login, PolicySet, PostgresEndpoint, Principal, PrincipalKind, PrincipalName, Protocol,
-    RequestId, ServerPin, SessionAttrs, SessionId, SshEndpoint, Target, TargetName, decide,
-    library,
+    Login, Permit, PolicySet, PostgresEndpoint, Principal, PrincipalKind, PrincipalName, Protocol,
+    RequestId, ServerPin, SessionAttrs, SessionId, SshEndpoint, Target, decide, library,
 };
 use russh::client;
 use tests::World;
@@ -64,22 +63,34 @@ const FRESH: Made = Made {
 };
 
 /// What opens this target as this account.
-fn pass(world: &World, (endpoint, login): (Endpoint, &str), made: Made) -> Pass {
+fn pass(world: &World, place: (Endpoint, &str), made: Made) -> Pass {
     let passphrase = fs::read_to_string(world.config_dir().join("passphrase"));
     let passphrase = Passphrase::parse(&passphrase.expect("it is there")).expect("it is one");
     let authority = Authority::open(&world.state_dir().join("authority"), &passphrase);
     let authority = authority.expect("the authority opens");
-    let now = Timestamp::now() - made.ago;
-    let (alice, login): (PrincipalName, Login) = (
-        "alice".parse().expect("a name"),
-        login.parse().expect("an account"),
-    );
+    let now = Timestamp::now().checked_sub(made.ago).expect("a time");
+    let permit = permit(place, now, made.lasts);
+    let order = PassOrder {
+        session: SessionId::new(now, [1; 10]),
+        now,
+        source_address: Some(made.from),
+        rng: &mut entropy::rng(),
+    };
+    let runtime = Runtime::new().expect("a runtime");
+    let made = runtime.block_on(authority.issue_pass(permit, order, &Nowhere));
+    made.expect("it is made")
+}
+
+/// Alice's permit to go there as this account, at this time, by a grant that lasts so long.
+fn permit((endpoint, login): (Endpoint, &str), now: Timestamp, lasts: Duration) -> Permit {
+    let alice: PrincipalName = "alice".parse().expect("a name");
+    let login: Login = login.parse().expect("an account");
     let protocol = match endpoint {
         Endpoint::Ssh(_) => Protocol::Ssh,
         Endpoint::Postgres(_) => Protocol::Postgres,
     };
     let target = Target {
-        name: "there".parse::<TargetName>().expect("a name"),
+        name: "there".parse().expect("a name"),
         endpoint,
         logins: [login.clone()].into(),
         labels: BTreeMap::new(),
@@ -94,7 +105,7 @@ fn pass(world: &World, (endpoint, login): (Endpoint, &str), made: Made) -> Pass 
         target: target.name.clone(),
         login: login.clone(),
         starts_at: now,
-        expires_at: now + made.lasts,
+        expires_at: now.checked_add(lasts).expect("a time"),
         ended: None,
     };
     let principal = Principal {
@@ -122,16 +133,7 @@ fn pass(world: &World, (endpoint, login): (Endpoint, &str), made: Made) -> Pass 
     let shipped = library();
     let policies = PolicySet::load(&shipped.policies, Some(&shipped.quorums), TimeZone::UTC);
     let permit = decide(&policies.expect("they are good"), &facts, &ask, now);
-    let permit = permit.expect("it is permitted");
-    let order = PassOrder {
-        session: SessionId::new(now, [1; 10]),
-        now,
-        source_address: Some(made.from),
-        rng: &mut entropy::rng(),
-    };
-    let runtime = Runtime::new().expect("a runtime");
-    let made = runtime.block_on(authority.issue_pass(permit, order, &Nowhere));
-    made.expect("it is made")
+    permit.expect("it is permitted")
 }
 
 /// Whether the world's host lets somebody in who comes from there as this account.
@@ -199,7 +201,11 @@ fn database_opens(world: &World, made: Made, role: &str) -> bool {
     let dir = world.dir().join("pass");
     fs::create_dir_all(&dir).expect("a directory");
     let at = dir.display();
-    fs::write(dir.join("crt.der"), &chain_der[0]).expect("it is written");
+    fs::write(
+        dir.join("crt.der"),
+        chain_der.first().expect("a certificate"),
+    )
+    .expect("it is written");
     fs::write(dir.join("key.der"), &key_der).expect("it is written");
     let line = format!(
         "cd '{at}' && openssl x509 -inform der -in crt.der -out crt.pem && \

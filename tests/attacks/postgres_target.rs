@@ -190,7 +190,7 @@ fn bytes_that_a_server_sends_before_tls_are_never_processed() {
         ("says-no", pg::message(b'E', error.as_bytes())),
     ];
     for (name, bytes) in tricks {
-        let (told, came) = visit(&world, &name, Trick::Behind(bytes));
+        let (told, came) = visit(&world, name, Trick::Behind(bytes));
         // Where what was sent early is thrown away, both would come to speak TLS.
         assert!(came.iter().all(Result::is_err), "{came:?}");
         assert!(told.contains("TG") && !told.contains(LURE), "{told}");

@@ -92,7 +92,7 @@ impl Told {
             }
             Frame::Omitted { stream, bytes, .. } => {
                 if let Some(kept) = self.stream(*stream) {
-                    kept.all += bytes;
+                    kept.all = kept.all.saturating_add(*bytes);
                 }
             }
             Frame::Channel {
@@ -105,7 +105,9 @@ impl Told {
                 let text = String::from_utf8_lossy(statement.text);
                 self.statements.insert(text.into_owned());
             }
-            Frame::Outcome(outcome) if outcome.error.is_none() => self.outcomes += 1,
+            Frame::Outcome(outcome) if outcome.error.is_none() => {
+                self.outcomes = self.outcomes.saturating_add(1);
+            }
             Frame::Channel { .. }
             | Frame::Statement(_)
             | Frame::Outcome(_)
@@ -185,8 +187,8 @@ impl Load {
             let client = Client::start(world, &name, &line, Some(|line| format!("line {line}\n")));
             (at, client)
         };
-        let shows = format!("seq {round} 1000000000");
-        let shown = ["ssh", "-p", &port, "-tt", &address, &shows];
+        let counts = format!("seq {round} 1000000000");
+        let shown = ["ssh", "-p", &port, "-tt", &address, &counts];
         let psql = ["psql", "-X", "service=orders"];
         let row: fn(u64) -> String = |row| format!("insert into passed values ({row});\n");
         Self {
@@ -198,7 +200,8 @@ impl Load {
 
     /// Waits until each has moved something, and more in later rounds.
     fn moves(&self, world: &World, round: usize) {
-        let enough = |output: Vec<u8>, each: usize| output.len() > each * (1 + round % 5);
+        let times = 1_usize.saturating_add(round % 5);
+        let enough = |output: Vec<u8>, each: usize| output.len() > each.saturating_mul(times);
         until("all of them are in the middle of it", || {
             let echo = |(at, client): &(PathBuf, Client)| {
                 enough(fs::read(at).unwrap_or_default(), 100_000)
@@ -209,11 +212,14 @@ impl Load {
                 && enough(self.rows.output(), 100);
             all.then_some(())
         });
-        assert_eq!(world.live_sessions().len(), self.echoes.len() + 2);
+        assert_eq!(
+            world.live_sessions().len(),
+            self.echoes.len().saturating_add(2)
+        );
     }
 
     /// Fails unless these recordings tell of everything that either end got.
-    fn is_in(self, world: &World, recordings: &[Told]) {
+    fn compare(self, world: &World, recordings: &[Told]) {
         let of = |part: &str| {
             let named = |told: &&Told| told.commands.iter().any(|command| command.contains(part));
             recordings.iter().find(named).expect("it is recorded")
@@ -275,7 +281,7 @@ fn kill_9_under_load(rounds: usize) {
             world.live_sessions().is_empty().then_some(())
         });
         let recordings: Vec<_> = killed.iter().map(|id| Told::of(&world, id)).collect();
-        load.is_in(&world, &recordings);
+        load.compare(&world, &recordings);
         world.sql("truncate passed");
     }
 }

@@ -273,15 +273,17 @@ type Client = client::Handle<Anybody>;
 async fn heard(mut line: Channel<ClientMsg>) -> Vec<String> {
     let mut heard = Vec::new();
     while let Some(message) = line.wait().await {
-        match message {
-            ChannelMsg::Data { data } => heard.push(format!("{data:?}")),
-            ChannelMsg::ExtendedData { data, .. } if data == UNSEEN => {
-                heard.push("error".to_owned())
-            }
+        if let ChannelMsg::Data { data } = &message {
+            heard.push(format!("{data:?}"));
+        } else if matches!(&message, ChannelMsg::ExtendedData { data, .. } if data == UNSEEN) {
+            heard.push("error".to_owned());
+        } else if matches!(
+            message,
             ChannelMsg::ExitStatus {
-                exit_status: STATUS,
-            } => heard.push("status".to_owned()),
-            _ => {}
+                exit_status: STATUS
+            }
+        ) {
+            heard.push("status".to_owned());
         }
     }
     heard
