@@ -254,7 +254,8 @@ fn fingerprint(known_hosts: &Path, port: u16) -> String {
 }
 
 /// The target's `xauth`, which leaves the files of whoever runs this alone, and beside it what draws at a display:
-/// it finds its cookie, connects, sends its first message, and shows what it is answered.
+/// it finds its cookie, connects, sends its first message in one piece (whoever answers may go then), and shows what
+/// it is answered.
 fn xauth(tools: &Path) -> PathBuf {
     let (tool, authority) = (tools.join("xauth"), tools.join("authority"));
     // Of one that it makes it speaks.
@@ -270,8 +271,8 @@ fn xauth(tools: &Path) -> PathBuf {
 
 const DRAW: &str = r#"number=${DISPLAY#*:}
 exec 3<>/dev/tcp/localhost/$((6000 + ${number%.*}))
-printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0' >&3
-printf "$(printf %s "$3" | sed 's/../\\x&/g')" >&3
+cookie=$(printf %s "$3" | sed 's/../\\x&/g')
+printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0'"$cookie" >&3
 head -c 9 <&3
 "#;
 
