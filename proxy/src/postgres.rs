@@ -61,7 +61,8 @@ pub(crate) use statement::classified;
 use client::cancel::{Cancels, Issued};
 use client::front::{self, Door};
 use client::greeting::{self, Wanted};
-use client::{settings, startup};
+use client::settings::{self, Beginner};
+use client::startup;
 use gate::Gate;
 use halt::stopper::Stopper;
 use halt::turns::Servers;
@@ -184,7 +185,7 @@ impl Postgres {
     ) -> Result<(), ConnectError> {
         let mut gate = Gate::new(Arc::clone(&self.known)).sharing(scope.share());
         for (name, value) in settings {
-            if let Some(Some(statement)) = settings::judged_as(name, value) {
+            if let Beginner::WhoMay(statement) = settings::beginner(name, value) {
                 let judged = gate.begins_with((name, &statement), scope).await;
                 judged.map_err(ConnectError::Setting)?;
             }

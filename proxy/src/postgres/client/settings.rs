@@ -117,24 +117,33 @@ const READ_ONLY: &str = "default_transaction_read_only";
 /// What decides which table or function a name means.
 const SEARCH_PATH: &str = "search_path";
 
-/// What a session would begin with is judged as this statement; nothing where anybody may. None for what nobody
-/// may begin with. `name` in any case.
+/// Who may begin with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Beginner {
+    Anybody,
+    /// Whoever may run this.
+    WhoMay(String),
+    Nobody,
+}
+
+/// Who may begin with this. `name` in any case.
 ///
 /// A login trigger (PostgreSQL 17) and what a server has loaded for each session run before the first statement, and no
 /// `SET` comes before them. What they find in the place of what they name is nobody's to choose who could not have
 /// chosen it before: for the role itself, by `ALTER ROLE`.
-pub(crate) fn judged_as(name: &str, value: &str) -> Option<Option<String>> {
+pub(crate) fn beginner(name: &str, value: &str) -> Beginner {
     let name = name.to_ascii_lowercase();
     let set = || format!("set {name} to default");
     match name.as_str() {
-        READ_ONLY => Some((!is_on(value)).then(set)),
-        SEARCH_PATH => Some(Some(format!(
+        READ_ONLY if is_on(value) => Beginner::Anybody,
+        READ_ONLY => Beginner::WhoMay(set()),
+        SEARCH_PATH => Beginner::WhoMay(format!(
             "{}; alter role current_user set {name} to default",
             set()
-        ))),
-        free if FREE.contains(&free) => Some(None),
-        asked if AS_SET.contains(&asked) => Some(Some(set())),
-        _other => None,
+        )),
+        free if FREE.contains(&free) => Beginner::Anybody,
+        asked if AS_SET.contains(&asked) => Beginner::WhoMay(set()),
+        _other => Beginner::Nobody,
     }
 }
 
@@ -239,9 +248,9 @@ mod tests {
 
     #[test]
     fn whoever_may_not_set_something_may_not_begin_with_it() {
-        let set = |name: &str| Some(Some(format!("set {name} to default")));
-        assert_eq!(judged_as("Work_Mem", "5MB"), set("work_mem"));
-        assert_eq!(judged_as("TimeZone", "UTC"), Some(None));
+        let set = |name: &str| Beginner::WhoMay(format!("set {name} to default"));
+        assert_eq!(beginner("Work_Mem", "5MB"), set("work_mem"));
+        assert_eq!(beginner("TimeZone", "UTC"), Beginner::Anybody);
         for (value, is_free) in [
             ("on", true),
             ("T", true),
@@ -252,11 +261,16 @@ mod tests {
             ("", false),
             ("0", false),
         ] {
-            let want = if is_free { Some(None) } else { set(READ_ONLY) };
-            assert_eq!(judged_as(READ_ONLY, value), want, "{value}");
+            let want = if is_free {
+                Beginner::Anybody
+            } else {
+                set(READ_ONLY)
+            };
+            assert_eq!(beginner(READ_ONLY, value), want, "{value}");
         }
         let path = "set search_path to default; alter role current_user set search_path to default";
-        assert_eq!(judged_as("Search_Path", "a"), Some(Some(path.to_owned())));
+        let want = Beginner::WhoMay(path.to_owned());
+        assert_eq!(beginner("Search_Path", "a"), want);
         for never in [
             "role",
             "session_authorization",
@@ -269,7 +283,7 @@ mod tests {
             "options",
             "",
         ] {
-            assert_eq!(judged_as(never, "on"), None, "{never}");
+            assert_eq!(beginner(never, "on"), Beginner::Nobody, "{never}");
         }
     }
 }

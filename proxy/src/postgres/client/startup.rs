@@ -5,7 +5,7 @@
 //! dropped, so that nobody believes in a setting that does not hold. Some of those on it are asked
 //! about later ([`settings`]). Does no I/O.
 
-use super::settings;
+use super::settings::{self, Beginner};
 use crate::postgres::wire::{BackendKey, Fields, Violation, message, put_text};
 
 /// What a first packet asks for (`ProcessStartupPacket`,
@@ -168,9 +168,9 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
 
 /// A setting that one may begin with, if perhaps not everybody.
 fn known(name: String, value: String) -> Result<(String, String), StartupError> {
-    match settings::judged_as(&name, &value) {
-        Some(_statement) => Ok((name, value)),
-        None => Err(StartupError::Parameter(name)),
+    match settings::beginner(&name, &value) {
+        Beginner::Anybody | Beginner::WhoMay(_) => Ok((name, value)),
+        Beginner::Nobody => Err(StartupError::Parameter(name)),
     }
 }
 

@@ -27,7 +27,7 @@ impl Gate {
     ) -> Result<(), Words> {
         let mut asked = Vec::new();
         message(&mut asked, b'Q', |body| {
-            put_text(body, statement.as_bytes())
+            put_text(body, statement.as_bytes());
         });
         let why = loop {
             match self.admit(&asked, ALONE, bench, Duration::ZERO) {
