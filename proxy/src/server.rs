@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use recorder::{Limits, Recorder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::{self, Instant};
+use tokio::time;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -336,7 +336,7 @@ async fn asked_to_stop() -> io::Result<()> {
 /// recording is sealed.
 async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration) {
     tracker.close();
-    let now = Instant::now();
+    let now = house.broker.clock().instant();
     let end = now.checked_add(drain_timeout).unwrap_or(now);
     // Where they end at once they are told that, and nothing else.
     if !drain_timeout.is_zero() {
