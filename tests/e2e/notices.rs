@@ -87,6 +87,25 @@ fn who_asks_a_database_hears_it_between_two_statements() {
     assert_eq!(err(&world.psql("select 4")), "");
 }
 
+/// How often each of the two sessions that end first was told that the server stops.
+fn told_of_the_stop(world: &World) -> Vec<usize> {
+    let ended = until("both have ended", || {
+        let sessions = world.sessions();
+        let over = sessions
+            .into_iter()
+            .filter(|session| !session["end"].is_null());
+        let over: Vec<_> = over.collect();
+        (over.len() == 2).then_some(over)
+    });
+    ended
+        .iter()
+        .map(|session| {
+            let id = session["id"].as_str().expect("an id");
+            world.exported(id, "--text").matches("TG215").count()
+        })
+        .collect()
+}
+
 #[test]
 fn who_is_in_while_the_server_stops_hears_at_once_and_a_minute_before_it_has() {
     let mut world = World::with(&Setting {
@@ -140,21 +159,7 @@ fn who_is_in_while_the_server_stops_hears_at_once_and_a_minute_before_it_has() {
     assert_eq!(exec.ended(), "in\ndone\n");
     psql.ended();
     // It lasts for as long as somebody is in.
-    let ended = until("both have ended", || {
-        let sessions = world.sessions();
-        let over = sessions
-            .into_iter()
-            .filter(|session| !session["end"].is_null());
-        let over: Vec<_> = over.collect();
-        (over.len() == 2).then_some(over)
-    });
-    let mut noted: Vec<usize> = ended
-        .iter()
-        .map(|session| {
-            let id = session["id"].as_str().expect("an id");
-            world.exported(id, "--text").matches("TG215").count()
-        })
-        .collect();
+    let mut noted = told_of_the_stop(&world);
     noted.sort_unstable();
     assert_eq!(noted, [0, 2], "of a command and of a database session");
     drop((shell, editor));

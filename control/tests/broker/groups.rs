@@ -15,13 +15,15 @@ fn groups(names: &[&str]) -> BTreeSet<GroupName> {
 /// Only sre comes in, and two of the approvers have to say yes.
 async fn only_sre(world: &World) {
     let mut texts = library();
-    texts.documents[0].text.push_str(
-        r#"
+    let more = r#"
         @id("only-sre") @reason("Only sre.") forbid (principal, action == Jit::Action::"connect", resource)
         unless { principal in Jit::Group::"sre" };
         @id("two") @reason("Two.") forbid (principal, action == Jit::Action::"activate", resource is Jit::SshHost)
-        when { resource == Jit::SshHost::"web2" } unless { context.approvals >= 2 };"#,
-    );
+        when { resource == Jit::SshHost::"web2" } unless { context.approvals >= 2 };"#;
+    let first = texts.documents.first_mut();
+    first
+        .into_iter()
+        .for_each(|first| first.text.push_str(more));
     let root = caller("root");
     world.broker.apply_policies(&root, texts).await.unwrap();
 }

@@ -241,12 +241,7 @@ impl Shown for Conflict {
                 group,
                 groups,
             } => return not_in(name, group, groups),
-            Self::OnlyKey => (
-                "TG538",
-                "this is the only key that you have, and without one you could not come back"
-                    .to_owned(),
-                Some("tidegate user key add NAME --key FILE".to_owned()),
-            ),
+            Self::OnlyKey => return only_key(),
         };
         Words { code, what, hint }
     }
@@ -256,6 +251,11 @@ fn replaced(digest: &str) -> Words {
     let what = format!("other policies came into force meanwhile: {digest}");
     Words::new("TG570", what)
         .hint("see what changed, then apply again:  tidegate policy show; tidegate audit ls")
+}
+
+fn only_key() -> Words {
+    let what = "this is the only key that you have, and without one you could not come back";
+    Words::new("TG538", what).hint("tidegate user key add NAME --key FILE")
 }
 
 fn regroups_self() -> Words {

@@ -1,7 +1,9 @@
 //! Why a request or a grant cannot take a step, in words: `TG301` to `TG319`.
 
+use jiff::SignedDuration;
+
 use super::{Shown, Words};
-use crate::{GrantOver, Request, RequestError, RequestState, duration};
+use crate::{GrantOver, Request, RequestError, RequestId, RequestState, duration};
 
 /// Why nothing comes of an answer by somebody who may see the request and is no approver of it.
 pub const NOT_YOURS_TO_ANSWER: &str = "You may not answer this request.";
@@ -45,18 +47,7 @@ pub fn shortened(by: &str, given: &str) -> String {
 impl Shown for RequestError {
     fn words(&self) -> Words {
         match self {
-            Self::Duration { asked } => Words::new(
-                "TG301",
-                format!(
-                    "access for {} cannot be asked for: from 1s to {} is possible",
-                    duration::print(*asked),
-                    duration::print(Request::DURATION_MAX),
-                ),
-            )
-            .hint(format!(
-                "tidegate request TARGET --for {} --reason '...'   (policies may allow less: tidegate ls)",
-                duration::print(Request::DURATION_MAX),
-            )),
+            Self::Duration { asked } => unaskable_for(*asked),
             Self::Closed { id, state } => Words::new(
                 "TG302",
                 format!("{id} is no longer open: {}", standing(state)),
@@ -94,19 +85,8 @@ impl Shown for RequestError {
                 format!("{id} becomes no grant: the policies that are in force now would not let it be asked for"),
             )
             .hint(format!("tidegate deny {id} --note '...'")),
-            Self::Longer { id, asked } => Words::new(
-                "TG312",
-                format!(
-                    "{id} asks for {}, and nobody can give more than was asked",
-                    duration::print(*asked)
-                ),
-            )
-            .hint(format!("tidegate approve {id}   (or --for less)")),
-            Self::Timeless { id } => Words::new(
-                "TG313",
-                format!("{id} is a statement that is run once: there is no time to give less of"),
-            )
-            .hint(format!("tidegate requests show {id}")),
+            Self::Longer { id, asked } => longer(*id, *asked),
+            Self::Timeless { id } => timeless(*id),
             Self::NotOwn { id } => Words::new(
                 "TG306",
                 format!("{id} is somebody else's; only they can withdraw it"),
@@ -116,6 +96,30 @@ impl Shown for RequestError {
                 .hint(format!("tidegate requests show {id}")),
         }
     }
+}
+
+fn unaskable_for(asked: SignedDuration) -> Words {
+    let most = duration::print(Request::DURATION_MAX);
+    let what = format!(
+        "access for {} cannot be asked for: from 1s to {most} is possible",
+        duration::print(asked),
+    );
+    Words::new("TG301", what).hint(format!(
+        "tidegate request TARGET --for {most} --reason '...'   (policies may allow less: tidegate ls)"
+    ))
+}
+
+fn longer(id: RequestId, asked: SignedDuration) -> Words {
+    let what = format!(
+        "{id} asks for {}, and nobody can give more than was asked",
+        duration::print(asked)
+    );
+    Words::new("TG312", what).hint(format!("tidegate approve {id}   (or --for less)"))
+}
+
+fn timeless(id: RequestId) -> Words {
+    let what = format!("{id} is a statement that is run once: there is no time to give less of");
+    Words::new("TG313", what).hint(format!("tidegate requests show {id}"))
 }
 
 impl Shown for GrantOver {
