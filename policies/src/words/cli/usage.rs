@@ -59,6 +59,11 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("target show", "tidegate target show web1"),
     ("target rm", "tidegate target rm web1"),
     ("target set", "tidegate target set switch1 --vault-password"),
+    (
+        "target lock",
+        "tidegate target lock web1 --reason 'broken into'",
+    ),
+    ("target unlock", "tidegate target unlock web1"),
     ("target test", "tidegate target test web1"),
     ("target script", "tidegate target script orders"),
     (
@@ -67,6 +72,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("user ls", "tidegate user ls"),
     ("user rm", "tidegate user rm alice"),
+    (
+        "user set",
+        "tidegate user set alice --group oncall --no-group sre",
+    ),
     (
         "user lock",
         "tidegate user lock alice --reason 'laptop stolen'",
