@@ -152,9 +152,14 @@ fn host_opens(world: &World, made: Made, (from, account): (IpAddr, &str)) -> boo
         keeper: None,
     });
     let pass = pass(world, (endpoint, &world.login()), made);
-    let PassKey::Ssh { key, certificate } = pass.key else {
-        panic!("it is for a host");
+    let shown = match pass.key {
+        PassKey::Ssh { key, certificate } => Some((key, certificate)),
+        PassKey::Postgres { .. }
+        | PassKey::StandingKey { .. }
+        | PassKey::Password { .. }
+        | PassKey::Own => None,
     };
+    let (key, certificate) = shown.expect("it is for a host");
     let entering = async {
         let socket = TcpSocket::new_v4().expect("a socket");
         let from = SocketAddr::from((from, 0));
@@ -195,9 +200,14 @@ fn database_opens(world: &World, made: Made, role: &str) -> bool {
         jump: None,
     });
     let pass = pass(world, (endpoint, proxy::demo::ROLE), made);
-    let PassKey::Postgres { chain_der, key_der } = pass.key else {
-        panic!("it is for a database");
+    let shown = match pass.key {
+        PassKey::Postgres { chain_der, key_der } => Some((chain_der, key_der)),
+        PassKey::Ssh { .. }
+        | PassKey::StandingKey { .. }
+        | PassKey::Password { .. }
+        | PassKey::Own => None,
     };
+    let (chain_der, key_der) = shown.expect("it is for a database");
     let dir = world.dir().join("pass");
     fs::create_dir_all(&dir).expect("a directory");
     let at = dir.display();

@@ -63,12 +63,12 @@ fn of_its_group(world: &World) {
     );
     assert!(ran.status.success(), "{}", err(&ran));
     let given = world.psql("alter function door() owner to app");
-    let gives = can_become(world);
-    assert_eq!(given.status.success(), gives, "{}", err(&given));
+    let may_give = can_become(world);
+    assert_eq!(given.status.success(), may_give, "{}", err(&given));
     world.revoke(&grant);
     world.no_own_roles();
     let said = removals(world, 2);
-    let door = if gives { "definer" } else { "function" };
+    let door = if may_give { "definer" } else { "function" };
     let door = format!("orders: {door} public.door()");
     for remain in [
         door.as_str(),
@@ -87,7 +87,7 @@ fn of_its_group(world: &World) {
     }
     let stays = "select prosecdef, proowner::regrole from pg_proc where proname = 'door'";
     // What was its own runs with nobody's rights any more; what was given to the group runs with the group's.
-    let runs = if gives { "t|app" } else { "f|app" };
+    let runs = if may_give { "t|app" } else { "f|app" };
     assert_eq!(world.sql(stays), runs);
 }
 

@@ -24,11 +24,12 @@ pub(crate) fn ssh(
     let HostPort { host, port } = bastion;
     let elsewhere = is_loopback(host).then(|| format!("test %p != {port}"));
     let mut text = ensure.map_or_else(String::new, |ensure| looked_at(host, elsewhere, ensure));
-    text.push_str(&if is_loopback(host) {
+    let own = if is_loopback(host) {
         format!("Match originalhost {host} exec \"test %p = {port}\"\n{identity}")
     } else {
         format!("Host {host}\n    Port {port}\n{identity}")
-    });
+    };
+    text.push_str(&own);
     let names: Vec<&str> = targets
         .iter()
         // A bastion is gone through with its own stanza, which its own `tidegate config ssh` writes.

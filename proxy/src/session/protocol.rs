@@ -239,10 +239,10 @@ pub enum ConnectError {
 impl ConnectError {
     /// Whether it, or a target in front of it, is another one than the one we know.
     pub(crate) fn is_impostor(&self) -> bool {
-        match self {
-            Self::Hop { source, .. } => source.is_impostor(),
-            other => matches!(other, Self::Impostor(_) | Self::Unproven(_)),
+        if let Self::Hop { source, .. } = self {
+            return source.is_impostor();
         }
+        matches!(self, Self::Impostor(_) | Self::Unproven(_))
     }
 }
 

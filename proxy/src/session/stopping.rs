@@ -71,7 +71,7 @@ mod tests {
         let stopping = Stopping::default();
         let mut early = stopping.heard();
         assert_eq!(early.end(), None);
-        let end = Instant::now();
+        let end = control::Clock::system().instant();
         stopping.tell(end);
         let mut late = stopping.heard();
         for heard in [&mut early, &mut late] {
