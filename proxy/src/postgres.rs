@@ -37,6 +37,8 @@ use std::{fmt, io};
 use ca::{Pass, ServerIdentity};
 use control::onetime::OneTimePasswords;
 use policies::words;
+use policies::words::Shown as _;
+use policies::words::postgres::Complaint;
 use policies::words::postgres::Lines;
 use policies::{Endpoint, Login, MARKER, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
@@ -183,17 +185,27 @@ impl Postgres {
         settings: &[(String, String)],
         scope: &Scope,
     ) -> Result<(), ConnectError> {
-        let mut gate = Gate::new(Arc::clone(&self.known)).sharing(scope.share());
-        for (name, value) in settings {
-            if let Beginner::WhoMay(statement) = settings::beginner(name, value) {
-                let judged = gate.begins_with((name, &statement), scope).await;
-                judged.map_err(ConnectError::Setting)?;
-            }
-        }
         if settings.is_empty() {
             return Ok(());
         }
-        note(scope, "startup", &words::target::began_with(settings))
+        // Before anything is asked: what is refused was asked for all the same.
+        note(scope, "startup", &words::target::began_with(settings))?;
+        let mut gate = Gate::new(Arc::clone(&self.known)).sharing(scope.share());
+        for (name, value) in settings {
+            match settings::beginner(name, value) {
+                Beginner::Anybody => {}
+                Beginner::WhoMay(statement) => {
+                    let judged = gate.begins_with((name, &statement), scope).await;
+                    judged.map_err(ConnectError::Setting)?;
+                }
+                Beginner::Nobody => {
+                    let (name, why) = (name.clone(), None);
+                    let words = Complaint::Setting { name, why }.words();
+                    return Err(ConnectError::Setting(words));
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn hear(
@@ -245,7 +257,7 @@ impl Protocol for Postgres {
             Ok(heard) => heard,
             Err(_elapsed) => {
                 newcomer.offends(Offence::Silent);
-                Err(Refused::Unproven)
+                Err(Refused::Silent)
             }
         }
     }

@@ -199,7 +199,7 @@ impl Protocol for Ssh {
         let proving = self.prove(io, &mut newcomer);
         let Ok(proven) = time::timeout(patience, proving).await else {
             newcomer.offends(Offence::Silent);
-            return Err(Refused::Unproven);
+            return Err(Refused::Silent);
         };
         let (proven, mut visitor) = proven?;
         match self.address(&proven.user) {

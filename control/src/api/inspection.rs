@@ -26,16 +26,21 @@ pub(super) async fn tested(
     target: &Target,
     care: Care,
 ) -> Check {
-    let locks = house.parts.broker.locks_seen(caller);
-    let lock = locks.on_target(target).and_then(LockedView::of);
-    // What stands behind one that is locked is told by the way there.
-    let Some(lock) = lock.filter(|lock| lock.target == target.name) else {
+    // Whoever may see locks or not: nobody has us go there.
+    if !house.parts.broker.is_locked(&target.name) {
+        // What stands behind one that is locked is told by the way there.
         return looked_at((house, caller), target, care).await;
-    };
+    }
     let looked = match care {
         Care::Brief => None,
-        Care::Thorough => Some(looked_at((house, caller), target, care).await.found),
+        Care::Thorough => Some(looked_at((house, caller), target, care).await),
     };
+    let locks = house.parts.broker.locks_seen(caller);
+    let lock = locks.on_target(target).and_then(LockedView::of);
+    let Some(lock) = lock else {
+        return looked.unwrap_or_else(|| checks::view(words::target_left_alone(&target.name)));
+    };
+    let looked = looked.map(|looked| looked.found);
     let why = (&lock.by, &lock.reason, lock.at);
     checks::view(words::target_locked(&target.name, why, looked.as_deref()))
 }

@@ -149,9 +149,12 @@ async fn rehearsed(
             Err(words::own_role_shut(name, named, &said))
         }
         Ok(Err(Unentered::Impostor { why })) => Err(unproven(name, &why)),
-        Ok(Err(Unentered::Unproven(_))) => Err(words::target_changed(name)),
+        Ok(Err(Unentered::Unproven(fault))) => {
+            Err(words::target_unproven(name, &target.addr().host, &fault))
+        }
         Ok(Err(Unentered::Wayless { why })) => Err(words::target_wayless(name, &why)),
-        Ok(Err(Unentered::Down | Unentered::NoAlgorithm(_))) => Err(words::target_broken(name)),
+        Ok(Err(Unentered::NoAlgorithm(spoken))) => Err(words::target_foreign(name, spoken)),
+        Ok(Err(Unentered::Down)) => Err(words::target_broken(name)),
         Ok(Err(Unentered::Unissued)) => Err(words::target_untried(name)),
         Err(RoleRefusal::Fault(why)) => {
             Err(words::own_role_unmade(name, as_login, &why.to_string()))

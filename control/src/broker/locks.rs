@@ -136,6 +136,11 @@ impl Broker {
     pub fn locks_seen(&self, caller: &Caller) -> LocksSeen {
         LocksSeen(self.locks(caller).is_ok().then(|| self.state()))
     }
+
+    /// Whether everybody is kept out of this target itself, whoever may know of it.
+    pub(crate) fn is_locked(&self, target: &TargetName) -> bool {
+        self.state().facts.lock_on_target(target).is_some()
+    }
 }
 
 fn there(view: &View<'_>, name: &TargetName) -> Result<(), BrokerError> {

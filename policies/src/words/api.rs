@@ -111,9 +111,14 @@ fn clear(unseen: &Unseen) -> Words {
 
 /// What helps where a server knows nothing newer.
 fn old_equipment(unseen: &Unseen) -> Option<String> {
-    let is_one = matches!(unseen, Unseen::NoAlgorithm(Algorithms::Modern));
-    is_one.then(|| {
-        "where it is equipment that knows no others:  tidegate target add ssh … --legacy-algorithms".to_owned()
+    let Unseen::NoAlgorithm(spoken) = unseen else {
+        return None;
+    };
+    Some(match spoken {
+        Algorithms::Modern => {
+            "where it is equipment that knows no others:  tidegate target add ssh … --legacy-algorithms".to_owned()
+        }
+        Algorithms::Legacy => "see what it offers:  ssh -vv ADDRESS".to_owned(),
     })
 }
 

@@ -340,9 +340,12 @@ pub fn granted(who: &str, login: &str, target: &str, until: &str, command: &str)
     format!("{who}: {login} on {target} until {until}\n  {command}")
 }
 
-/// After an approval that was not the last one needed.
+/// After an approval that did not make a grant: others have to approve as well, or something keeps it out.
 pub fn approved_in_part(request: &str) -> String {
-    format!("approved {request}; it needs a further approval\n  tidegate requests show {request}")
+    format!(
+        "approved {request}; it needs a further approval, or what keeps it out just now has to go and you to approve once more\n  \
+         tidegate requests show {request}"
+    )
 }
 
 /// After an approval that made a grant.
@@ -582,7 +585,8 @@ mod tests {
             untried("orders"),
             target_locked("web1", 0),
             target_locked("web1", 2),
-            target_unlocked("web1"),
+            target_unlocked("web1", None),
+            target_unlocked("db1", Some("edge1")),
             user_added("alice", "https://b:3443", "SHA256:b"),
             certificate_seen("CN=localhost", &[], "ab"),
         ];

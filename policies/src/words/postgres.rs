@@ -180,8 +180,12 @@ fn shut_out(target: &str, login: &str, lines: &Lines) -> (&'static str, String, 
 fn parameter(name: &str, why: Option<&str>) -> (&'static str, String, Option<String>) {
     let hint = match name {
         "options" => {
-            "of `options` (PGOPTIONS) only -c NAME=VALUE is read: connect without the rest"
+            "of `options` (PGOPTIONS) only -c NAME=VALUE and --NAME=VALUE are read: connect without the rest"
                 .to_owned()
+        }
+        // The statement that sets it was refused as well, but where a name means something before the first statement.
+        _setting if why.is_some() && !name.eq_ignore_ascii_case("search_path") => {
+            "connect without it".to_owned()
         }
         _setting => format!("connect without it, then: SET {name} = …"),
     };
@@ -232,6 +236,8 @@ pub enum Unproven {
     Early,
     /// It is for something else than being a server.
     Misused,
+    /// Whoever shows it does not have its key, or it is signed by another key than it says.
+    Unsigned,
     /// It is broken, or the server spoke TLS otherwise than it may.
     Odd,
 }
@@ -248,6 +254,9 @@ impl Unproven {
             Self::Expired => "its certificate has expired",
             Self::Early => "its certificate does not hold yet, or the bastion's clock is behind",
             Self::Misused => "its certificate is not for servers",
+            Self::Unsigned => {
+                "it does not have the key of the certificate that it shows, or that is signed by another key than it says"
+            }
             Self::Odd => "its certificate, or how it speaks TLS, is not as it should be",
         }
     }

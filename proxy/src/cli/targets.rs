@@ -242,7 +242,8 @@ async fn unlock(context: &Context, name: &TargetName) -> Outcome {
     let client = context.client(&doing)?;
     let nothing = serde_json::json!({});
     let view: TargetView = client.post(&doing, &path, &nothing).await?;
-    let said = cli::target_unlocked(view.name.as_str());
+    let front = view.locked.as_ref().map(|lock| lock.target.as_str());
+    let said = cli::target_unlocked(view.name.as_str(), front);
     context.printer.done(&view, name.as_str(), &said)
 }
 

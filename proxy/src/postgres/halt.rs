@@ -250,8 +250,9 @@ async fn watch(
         return Err(AdminError::Elsewhere);
     }
     let fate = match *transaction {
-        Some(number) => fate(&mut admin, number).await,
-        None => seen.fate(),
+        // Beyond the transaction in which the session was cut, the number is that of a later one.
+        Some(number) if seen != Seen::Beyond => fate(&mut admin, number).await,
+        Some(_) | None => seen.fate(),
     };
     admin.leave().await;
     Ok(fate)

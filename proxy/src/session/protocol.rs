@@ -135,9 +135,12 @@ pub enum Refused {
     /// The client went away or spoke nonsense.
     #[error("greet the client")]
     Greeting(#[source] std::io::Error),
-    /// The client proved nothing in time, or too often something wrong.
+    /// The client proved nothing, or too often something wrong.
     #[error("no proof of who is there")]
     Unproven,
+    /// The client proved nothing in time.
+    #[error("no proof of who is there in time")]
+    Silent,
     /// The client broke the protocol.
     #[error("the client broke the protocol: {0}")]
     Violation(&'static str),
@@ -154,7 +157,7 @@ impl Refused {
     pub(crate) fn is_told(&self) -> bool {
         match self {
             Self::Unproven | Self::Answered => true,
-            Self::Greeting(_) | Self::Violation(_) | Self::Socket(_) => false,
+            Self::Greeting(_) | Self::Silent | Self::Violation(_) | Self::Socket(_) => false,
         }
     }
 }

@@ -189,9 +189,16 @@ impl Passed {
 /// Whether a frame tells of something that came from the client: bytes, or a channel that it opened.
 fn is_from_client(frame: &Frame<'_>) -> bool {
     match frame {
-        Frame::Data { stream, .. } | Frame::Omitted { stream, .. } => *stream == Stream::Input,
-        Frame::Channel { event, .. } => matches!(event, ChannelEvent::Opened { .. }),
-        Frame::Statement(_)
+        Frame::Data { stream, .. } => *stream == Stream::Input,
+        // The digest of what there was is told at the end, whoever ended it.
+        Frame::Omitted { stream, bytes, .. } => *stream == Stream::Input && *bytes > 0,
+        // The others are a target's to open (RFC 4254, sections 6.3.2 and 7.2; PROTOCOL of OpenSSH).
+        Frame::Channel {
+            event: ChannelEvent::Opened { kind },
+            ..
+        } => *kind == "session" || kind.starts_with("direct-"),
+        Frame::Channel { .. }
+        | Frame::Statement(_)
         | Frame::Outcome(_)
         | Frame::Note { .. }
         | Frame::File(_)
@@ -467,5 +474,29 @@ impl Scope {
         let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
         self.inner.stirred.store(millis, Ordering::Relaxed);
         at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_target_opens_or_ends_is_no_sign_of_a_client() {
+        let opened = |kind| Frame::Channel {
+            channel: 1,
+            event: ChannelEvent::Opened { kind },
+        };
+        for kind in ["session", "direct-tcpip", "direct-streamlocal@openssh.com"] {
+            assert!(is_from_client(&opened(kind)), "{kind}");
+        }
+        for kind in [
+            "forwarded-tcpip",
+            "forwarded-streamlocal@openssh.com",
+            "x11",
+            "auth-agent@openssh.com",
+        ] {
+            assert!(!is_from_client(&opened(kind)), "{kind}");
+        }
     }
 }

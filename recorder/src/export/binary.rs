@@ -18,7 +18,10 @@ use policies::hex;
 /// How long what is shown of a value in so many bytes grows, in bytes. Only a `numeric` and arrays of them can
 /// say more: 10 bytes are one with 131,072 digits.
 fn room(bytes: usize) -> usize {
-    bytes.saturating_mul(16).saturating_add(1024)
+    bytes
+        .saturating_mul(16)
+        .saturating_add(1024)
+        .min(super::sql::TEXT_MAX.saturating_mul(16))
 }
 
 /// The text of a value of this type, in the session's own encoding where it is text. `None` where the type is not known,
@@ -86,7 +89,7 @@ fn single([byte]: [u8; 1]) -> String {
 fn bits(bytes: &[u8]) -> Option<String> {
     let (count, bytes) = bytes.split_first_chunk()?;
     let count = usize::try_from(i32::from_be_bytes(*count)).ok()?;
-    if bytes.len() != count.div_ceil(8) {
+    if bytes.len() != count.div_ceil(8) || count > room(bytes.len()) {
         return None;
     }
     let each = bytes

@@ -12,7 +12,7 @@ pub use house::{
     store_parked,
 };
 
-pub use locked::{locked, target_locked};
+pub use locked::{locked, target_left_alone, target_locked};
 pub use own_roles::{
     Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_role_untold, own_roles_gone,
     stray_roles,

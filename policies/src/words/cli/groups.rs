@@ -7,9 +7,9 @@ pub fn groups_set(name: &str, groups: &[&str], cut: usize) -> String {
         some => format!("in {}", some.join(", ")),
     };
     let cut = match cut {
-        0 => "",
-        1 => "; 1 session, which the policies no longer allow, is cut",
-        _some => "; the sessions that the policies no longer allow are cut",
+        0 => String::new(),
+        1 => "; 1 session, which the policies no longer allow, is cut".to_owned(),
+        some => format!("; {some} sessions, which the policies no longer allow, are cut"),
     };
     format!("{name} is {groups}{cut}\n  tidegate user ls")
 }

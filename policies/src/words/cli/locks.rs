@@ -24,9 +24,15 @@ pub fn target_locked(target: &str, cut: usize) -> String {
     )
 }
 
-/// After a target was unlocked.
-pub fn target_unlocked(target: &str) -> String {
-    format!(
-        "unlocked {target}; whoever has a grant for it that is not over gets in again\n  tidegate grants ls"
-    )
+/// After a target was unlocked; with the one in front of it that keeps everybody out of it still, if there is one.
+pub fn target_unlocked(target: &str, front: Option<&str>) -> String {
+    match front {
+        None => format!(
+            "unlocked {target}; whoever has a grant for it that is not over gets in again, and what was approved meanwhile is to be \
+             approved once more\n  tidegate grants ls"
+        ),
+        Some(front) => format!(
+            "{target} itself is not locked, but {front} in front of it is: nobody gets in\n  tidegate target unlock {front}"
+        ),
+    }
 }

@@ -11,7 +11,7 @@ use rustls::{CertificateError, Error as TlsError};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tracing::debug;
+use tracing::warn;
 
 use super::scram;
 use crate::postgres::tls::Trust;
@@ -137,7 +137,7 @@ fn tls_error(error: Error) -> ConnectError {
             ConnectError::Refused(format!("TLS alert {alert:?}"))
         }
         Some(refused) => {
-            debug!(reason = %refused, "target.unproven");
+            warn!(reason = %refused, "target.unproven");
             ConnectError::Impostor(unproven(refused).fact().to_owned())
         }
         None => ConnectError::Io(error),
@@ -150,40 +150,21 @@ fn unproven(error: &TlsError) -> Unproven {
     let TlsError::InvalidCertificate(found) = error else {
         return Unproven::Odd;
     };
-    let causes = [
-        (
-            matches!(found, Found::Expired | Found::ExpiredContext { .. }),
-            Unproven::Expired,
-        ),
-        (
-            matches!(found, Found::NotValidYet | Found::NotValidYetContext { .. }),
-            Unproven::Early,
-        ),
-        (
-            matches!(
-                found,
-                Found::NotValidForName | Found::NotValidForNameContext { .. }
-            ),
-            Unproven::Misnamed,
-        ),
-        (
-            matches!(found, Found::UnknownIssuer | Found::BadSignature),
-            Unproven::Stranger,
-        ),
-        (
-            matches!(found, Found::ApplicationVerificationFailure),
-            Unproven::Another,
-        ),
-        (
-            matches!(
-                found,
-                Found::InvalidPurpose | Found::InvalidPurposeContext { .. }
-            ),
-            Unproven::Misused,
-        ),
-    ];
-    let cause = causes.iter().find(|(is_it, _cause)| *is_it);
-    cause.map_or(Unproven::Odd, |(_is_it, cause)| *cause)
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is or will be has no sentence of its own"
+    )]
+    match found {
+        Found::Expired | Found::ExpiredContext { .. } => Unproven::Expired,
+        Found::NotValidYet | Found::NotValidYetContext { .. } => Unproven::Early,
+        Found::NotValidForName | Found::NotValidForNameContext { .. } => Unproven::Misnamed,
+        Found::UnknownIssuer => Unproven::Stranger,
+        // Of the handshake too: whoever shows what is pinned without having its key.
+        Found::BadSignature => Unproven::Unsigned,
+        Found::ApplicationVerificationFailure => Unproven::Another,
+        Found::InvalidPurpose | Found::InvalidPurposeContext { .. } => Unproven::Misused,
+        _other => Unproven::Odd,
+    }
 }
 
 /// Logs in as `user` with the certificate that the connection already carries, or with the password of

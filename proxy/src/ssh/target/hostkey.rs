@@ -14,6 +14,9 @@ use crate::ssh::algorithms::{HOST_SIGNATURES, host_signatures};
 /// What signs with RSA and SHA-1 is called.
 const OLD_RSA: &str = "ssh-rsa";
 
+/// What is in the name of every algorithm by which a host proves itself with a certificate (PROTOCOL.certkeys of OpenSSH).
+const CERTIFIED: &str = "-cert-v01@openssh.com";
+
 /// The fewest bits of an RSA host key that are believed.
 const RSA_BITS_MIN: u32 = 2048;
 
@@ -94,7 +97,10 @@ impl Pin {
     /// these. None where it may be the one that is known, and it is the algorithm that is not taken.
     pub(super) fn unmatched(&self, theirs: &[String]) -> Option<HostKeyFault> {
         match self {
-            Self::Authority { .. } => Some(HostKeyFault::Plain),
+            Self::Authority { .. } => {
+                let certified = theirs.iter().any(|name| name.contains(CERTIFIED));
+                (!certified).then_some(HostKeyFault::Plain)
+            }
             Self::Keys(keys) => {
                 let is_rsa = keys.iter().any(|key| key.algorithm().is_rsa());
                 let may_be = is_rsa && theirs.iter().any(|name| name == OLD_RSA);
@@ -153,6 +159,10 @@ fn judge_certificate(
     if certificate.signature().algorithm() == (Algorithm::Rsa { hash: None }) {
         return Err(HostKeyFault::Sha1);
     }
+    // Before what it says of itself is told as what is wrong with it: a forged one may say anything.
+    if !is_signed(certificate, authority) {
+        return Err(HostKeyFault::Forged);
+    }
     if certificate.cert_type() != CertType::Host {
         return Err(HostKeyFault::Users);
     }
@@ -168,6 +178,14 @@ fn judge_certificate(
         return Ok(());
     }
     Err(HostKeyFault::OtherName { name })
+}
+
+/// Whether its CA signed it, judged at an instant at which it holds, if there is one.
+fn is_signed(certificate: &Certificate, authority: &PublicKey) -> bool {
+    let fingerprint = authority.fingerprint(HashAlg::Sha256);
+    certificate
+        .validate_at(certificate.valid_after(), [&fingerprint])
+        .is_ok()
 }
 
 /// Whether it is by its CA, and holds now.
@@ -292,7 +310,10 @@ mod tests {
         let end = bytes.iter_mut().skip(at).nth(7).unwrap();
         *end = end.wrapping_add(1);
         let forged = Certificate::from_bytes(&bytes).unwrap();
-        assert_eq!(judged(&forged, "web1", BEGINS), Err(HostKeyFault::Forged));
+        // Whatever it says of its own time: that is not the CA's word.
+        for now in [BEGINS - 1, BEGINS, ENDS + 9] {
+            assert_eq!(judged(&forged, "web1", now), Err(HostKeyFault::Forged));
+        }
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub fn target_unproven(target: &str, host: &str, fault: &HostKeyFault) -> Findin
         )
     } else if matches!(fault, HostKeyFault::Early { .. }) {
         "see whether the clocks of the bastion and of its CA are right".to_owned()
+    } else if matches!(fault, HostKeyFault::Weak) {
+        "give it a host key, and a CA, of Ed25519, ECDSA or RSA of 2048 bits and more".to_owned()
     } else {
         format!(
             "find out why; if its key or its CA was changed on purpose:  tidegate target rm {target}  and add it again"

@@ -23,6 +23,15 @@ pub fn target_locked(
     )
 }
 
+/// A target was not looked at: for who may not know of its lock.
+pub fn target_left_alone(target: &TargetName) -> Finding {
+    bad(
+        format!("target {target}"),
+        "it was not looked at just now".to_owned(),
+        format!("tidegate target test {target}"),
+    )
+}
+
 /// Who locked a target, since when, and why.
 pub fn locked((by, reason, at): (&PrincipalName, &Reason, Timestamp)) -> String {
     format!("locked by {by} since {} ({reason})", day_and_time(at))
