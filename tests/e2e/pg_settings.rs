@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Output;
 
 use tests::pg::{self, PgClient};
-use tests::{Setting, World};
+use tests::{Setting, World, until};
 
 use crate::{err, out};
 
@@ -37,16 +37,31 @@ fn came_in(world: &mut World) -> usize {
 /// Refused with these words, before the server heard of it, and in the list of sessions.
 #[track_caller]
 fn refused(world: &mut World, options: &str, want: &str) {
-    let before = came_in(world);
+    let (before, shut) = (came_in(world), shut_out(world));
     let ran = begun(world, options, "select 1");
     let said = err(&ran);
     assert!(said.contains(want), "{options}: {said}");
     assert!(said.contains("TG511") && out(&ran).is_empty(), "{said}");
     assert_eq!(came_in(world), before, "{options}");
+    let ended = until("it is in the list of sessions", || {
+        let ended = shut_out(world);
+        (ended.len() > shut.len()).then_some(ended)
+    });
+    // What was asked for is written down though it was refused.
+    let (_before, last) = options.rsplit_once("-c ").expect("an option");
+    let asked = last.replacen('=', "=\"", 1) + "\"";
+    let recorded = |id: &String| world.exported(id, "--text").contains(&asked);
+    assert!(ended.iter().any(recorded), "{asked} is in no recording");
+}
+
+/// The sessions that ended because of what they would have begun with.
+fn shut_out(world: &World) -> Vec<String> {
     let sessions = world.ended_sessions();
-    let codes = sessions.iter().map(|one| one["end"].to_string());
-    let codes: Vec<String> = codes.collect();
-    assert!(codes.iter().any(|code| code.contains("TG511")), "{codes:?}");
+    let told = sessions
+        .iter()
+        .filter(|one| one["end"].to_string().contains("TG511"));
+    told.filter_map(|one| one["id"].as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Let in, with the value that was asked for.
