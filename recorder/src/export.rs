@@ -41,33 +41,26 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
+/// What a text of SQL says, by somebody who can read it.
+pub type ReadsSql<'a> = &'a dyn Fn(&[u8]) -> serde_json::Value;
+
 /// Writes all of `reader` to `out`. `channel` is the channel of an SSH session's asciicast, as
 /// [`Channels::shown`](crate::Channels::shown) decides for players too; without it none is drawn.
+///
+/// Lines of JSON have with each text of SQL what `reads` says of it, under `reading`. That is no part of the
+/// recording, and nothing proves it: it is said of the text as it stands there, by the program that exports.
 pub fn export<R: Read>(
     reader: &mut Reader<R>,
-    form: Form,
-    channel: Option<u32>,
+    (form, channel): (Form, Option<u32>),
+    reads: Option<ReadsSql<'_>>,
     out: &mut impl Write,
 ) -> Result<(), ExportError> {
     match form {
         Form::CastV2 => cast::write(reader, cast::Version::Two, channel, out),
         Form::CastV3 => cast::write(reader, cast::Version::Three, channel, out),
         Form::Text => plain::write(reader, out),
-        Form::JsonLines => jsonl::write(reader, None, out),
+        Form::JsonLines => jsonl::write(reader, reads, out),
     }
-}
-
-/// What a text of SQL says, by somebody who can read it.
-pub type ReadsSql<'a> = &'a dyn Fn(&[u8]) -> serde_json::Value;
-
-/// The same as lines of JSON, each text of SQL with what `reads` says of it, under `reading`. That is no part of the
-/// recording, and nothing proves it: it is said of the text as it stands there, by the program that exports.
-pub fn export_read<R: Read>(
-    reader: &mut Reader<R>,
-    reads: ReadsSql<'_>,
-    out: &mut impl Write,
-) -> Result<(), ExportError> {
-    jsonl::write(reader, Some(reads), out)
 }
 
 /// Makes a line of JSON harmless to print: characters that a terminal may obey, or that reorder

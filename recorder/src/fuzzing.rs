@@ -136,7 +136,7 @@ fn exports(input: &[u8]) {
             panic!("the heading is good");
         };
         let (mut out, shown) = (Vec::new(), Channels::read(&mut first).shown(None));
-        let _stopped = export(&mut reader, form, shown, &mut out);
+        let _stopped = export(&mut reader, (form, shown), None, &mut out);
         harmless(&out);
     }
 }

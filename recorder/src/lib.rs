@@ -46,7 +46,7 @@ pub use checkpoint::{Checkpoint, CheckpointFault, Seal, note_key, seal_key};
 pub use codec::{Malformed, PAYLOAD_MAX};
 pub use digest::{Digest, StreamDigest};
 pub use end::{End, Timeline};
-pub use export::{ExportError, Form, ReadsSql, export, export_read};
+pub use export::{ExportError, Form, ReadsSql, export};
 pub use fault::{Break, Fault};
 pub use finish::Sealed;
 pub use frame::{

@@ -412,10 +412,7 @@ pub(crate) fn written<R: io::Read>(
     channel: Option<u32>,
     out: &mut impl Write,
 ) -> Result<(), ExportError> {
-    match form {
-        Form::JsonLines => recorder::export_read(reader, &classified, out),
-        Form::CastV2 | Form::CastV3 | Form::Text => recorder::export(reader, form, channel, out),
-    }
+    recorder::export(reader, (form, channel), Some(&classified), out)
 }
 
 /// Begins to read a recording, from its beginning. Only one reader of a file reads on.

@@ -132,7 +132,7 @@ fn sql(recording: &Recording) {
 pub(crate) fn written(path: &Path, form: Form) -> String {
     let read = || Reader::open(path).unwrap();
     let (mut out, shown) = (Vec::new(), Channels::read(&mut read()).shown(None));
-    export(&mut read(), form, shown, &mut out).unwrap();
+    export(&mut read(), (form, shown), None, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -242,7 +242,7 @@ fn nobody_makes_up_a_line_of_the_transcript_or_hides_one() {
     let sealed = complete(&recording, at(3_000));
     let mut out = Vec::new();
     let mut reader = Reader::open(&sealed.path).unwrap();
-    export(&mut reader, Form::Text, None, &mut out).unwrap();
+    export(&mut reader, (Form::Text, None), None, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     for line in [
