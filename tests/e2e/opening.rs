@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proxy::demo::said;
 use serde_json::Value;
+use tests::footprint::Footprint;
 use tests::holdup::Holdup;
 use tests::{World, until};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -70,7 +71,6 @@ impl Opening<'_> {
         until("the target stands still, or the client is done", || {
             (is_done(&mut client) || is_open()).then_some(())
         });
-        let before = self.all_said();
         if is_done(&mut client) {
             holdup.let_on();
             let ran = client.wait_with_output().expect("it has ended");
@@ -79,6 +79,7 @@ impl Opening<'_> {
             world.revoke(&grant);
             return None;
         }
+        let before = self.all_said(&client);
         meanwhile();
         world.revoke(&grant);
         // Before anybody has heard of it: whatever is not over goes on now.
@@ -96,14 +97,17 @@ impl Opening<'_> {
         Some(Revoked { ran, sent })
     }
 
-    /// How much tidegate has sent, once it waits for an answer: of several messages the last ones come without one.
-    fn all_said(&self) -> u64 {
+    /// How much tidegate has sent, once it waits for an answer: of several messages the last ones come without one,
+    /// and some of them take it a while to make, as a proof of who it is does.
+    fn all_said(&self, client: &Child) -> u64 {
+        let server = self.world.server_pid().expect("the server runs");
+        let both = [server, client.id()].map(Footprint::of);
         let mut sent = self.holdup.sent();
-        until("tidegate waits", || {
+        until("tidegate waits, and so does the client", || {
             // As long as it takes to ask something of it.
             self.world.live_sessions();
             let before = std::mem::replace(&mut sent, self.holdup.sent());
-            (before == sent).then_some(sent)
+            (both.into_iter().all(Footprint::is_idle) && before == sent).then_some(sent)
         })
     }
 

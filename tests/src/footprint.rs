@@ -81,6 +81,21 @@ impl Footprint {
         fs::write(path, "5").expect("the process lives, and we are root");
     }
 
+    /// Whether each of its threads waits for something to happen. One that computes, or waits for a disk, does not.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    pub fn is_idle(self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).expect("the process lives");
+        threads.flatten().all(|thread| {
+            // One that has ended meanwhile does nothing.
+            let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            let state = text.rsplit_once(')').map(|(_, fields)| fields.trim_start());
+            state.is_none_or(|state| state.starts_with('S'))
+        })
+    }
+
     fn read(self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.pid)).expect("the process lives")
     }

@@ -133,8 +133,10 @@ fn forward(near: TcpStream, far: TcpStream, shared: &Arc<Shared>) {
     let (said, saying) = channel();
     let is_counted = {
         let mut state = shared.state();
-        state.open += usize::from(!state.holds);
-        !state.holds
+        // Whoever comes later comes to stop what stood still.
+        let is_counted = state.left.is_some() && !state.holds;
+        state.open += usize::from(is_counted);
+        is_counted
     };
     let counting = Arc::clone(shared);
     thread::spawn(move || {
