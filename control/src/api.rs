@@ -47,7 +47,7 @@ use policies::{Denial, HostPort};
 use recorder::Recorder;
 use tokio::sync::Mutex;
 
-pub use self::probe::{Entering, Owning, Probe, RoleThere, Seeing, Unasking};
+pub use self::probe::{Entering, Owning, Probe, RoleThere, Seeing, Unasking, Weighing};
 pub use self::serve::{Peer, PeerCertificate, Showing, serve};
 
 use self::challenge::Challenges;

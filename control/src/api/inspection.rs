@@ -1,5 +1,7 @@
 //! Looking whether a target is well: it answers, shows what it was pinned by, and lets us in.
 
+use std::collections::BTreeMap;
+
 use policies::words::api::Unseen;
 use policies::words::cli::doctor as words;
 use policies::words::target::{host_changed, partly_down, unguarded, unproven};
@@ -132,17 +134,29 @@ fn differs(target: &Target, probed: &Probed) -> words::Finding {
     words::target_differs(name, target.protocol(), (&pinned, &shown))
 }
 
-/// What was found at a target that may let us in, and whether it lets in others as well, whoever they are.
+/// What was found at a target that may let us in, whether it lets in others as well, whoever they are, and what whoever
+/// is in may do there that no rule sees.
 async fn guarded(house: &House, target: &Target, entered: words::Finding) -> Check {
     let name = target.name.as_str();
-    let unasked = house.parts.probe.unasked(target).await;
+    let probe = &house.parts.probe;
+    let unasked = probe.unasked(target).await;
     let roles: Vec<&str> = unasked.iter().map(Login::as_str).collect();
-    if roles.is_empty() {
-        return checks::view(entered);
+    let is_in = entered.ok;
+    let powers = if is_in {
+        probe.powers(target).await
+    } else {
+        BTreeMap::new()
+    };
+    let mut found = entered;
+    if !powers.is_empty() {
+        found = words::powerful(&powers, found);
+    }
+    if !roles.is_empty() {
+        found = unguarded(name, target.entry(), &roles, found);
     }
     Check {
-        warning: entered.ok,
-        ..checks::view(unguarded(name, target.entry(), &roles, entered))
+        warning: is_in && !(roles.is_empty() && powers.is_empty()),
+        ..checks::view(found)
     }
 }
 

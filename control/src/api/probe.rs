@@ -1,13 +1,13 @@
 //! Looking at a server that is, or is to become, a target. The protocols live elsewhere; here is
 //! only what is asked of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 
 use policies::words::api::Unseen;
-use policies::words::cli::doctor::Unentered;
+use policies::words::cli::doctor::{Power, Unentered};
 use policies::{Algorithms, HostPort, Jump, Login, Protocol, Target};
 
 use crate::api::wire::Probed;
@@ -20,6 +20,9 @@ pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Sen
 
 /// What [`Probe::unasked`] gives.
 pub type Unasking<'a> = Pin<Box<dyn Future<Output = BTreeSet<Login>> + Send + 'a>>;
+
+/// What [`Probe::powers`] gives.
+pub type Weighing<'a> = Pin<Box<dyn Future<Output = BTreeMap<Login, BTreeSet<Power>>> + Send + 'a>>;
 
 /// What [`Probe::own_roles`] gives.
 pub type Owning<'a> = Pin<Box<dyn Future<Output = Option<Vec<RoleThere>>> + Send + 'a>>;
@@ -51,6 +54,10 @@ pub trait Probe: Debug + Send + Sync {
     /// As which logins the target lets in whoever reaches it from here, without asking for any proof. None
     /// where that cannot be found out.
     fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a>;
+
+    /// What the roles that are asked for at a database may do there beside reading and changing tables. Nothing where
+    /// that cannot be found out.
+    fn powers<'a>(&'a self, target: &'a Target) -> Weighing<'a>;
 
     /// The roles at a database that are called as those of grants are, as the role sees them that makes these. None
     /// where there is no such role, or that cannot be found out.

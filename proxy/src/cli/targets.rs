@@ -272,11 +272,12 @@ async fn test(context: &Context, name: &TargetName) -> Outcome {
     let path = format!("/v1/targets/{}/test", segment(name.as_str()));
     let client = context.client(&doing)?;
     let check: Check = client.post(&doing, &path, &serde_json::json!({})).await?;
-    // People read what is wrong once, as the error.
-    if check.ok || !for_people(context) {
+    // People read what is wrong once, as the error or the warning.
+    let is_well = check.ok && !check.warning;
+    if is_well || !for_people(context) {
         context.printer.one(&check)?;
     }
-    if check.ok {
+    if is_well {
         return Ok(());
     }
     let (found, hint) = (harmless::line(&check.found), check.hint.as_deref());

@@ -11,6 +11,7 @@ pub(crate) mod elevation;
 pub(super) mod entrance;
 mod handover;
 mod membership;
+pub(crate) mod powers;
 mod primaries;
 pub(crate) mod privileges;
 mod remains;

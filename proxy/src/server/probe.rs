@@ -1,15 +1,15 @@
 //! Looks at servers for `target add` and `doctor`, each through its own protocol.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ca::{Authority, IssueError, PassKey, Traveller, TrialOrder, VaultError};
 use control::api::wire::{HostKeySeen, Probed};
-use control::api::{Entering, Owning, Probe, RoleThere, Seeing, Unasking};
+use control::api::{Entering, Owning, Probe, RoleThere, Seeing, Unasking, Weighing};
 use control::{Broker, entropy};
 use jiff::Timestamp;
 use policies::words::api::Unseen;
-use policies::words::cli::doctor::Unentered;
+use policies::words::cli::doctor::{Power, Unentered};
 use policies::{
     Algorithms, Endpoint, Hop, HostPort, Jump, Login, Protocol, Target, TargetName, Wayless,
 };
@@ -78,6 +78,27 @@ impl Lookout {
             warn!(target = %target.name, %login, "target.unguarded");
         }
         open
+    }
+
+    /// What the roles of a database may do there that no rule about statements sees.
+    async fn weighed(&self, target: &Target) -> BTreeMap<Login, BTreeSet<Power>> {
+        let Endpoint::Postgres(endpoint) = &target.endpoint else {
+            return BTreeMap::new();
+        };
+        let Some(login) = endpoint.admin.as_ref().or(target.logins.first()) else {
+            return BTreeMap::new();
+        };
+        let key = self.key(target, login, self.broker.clock().now()).await;
+        let (Ok(key), Ok(road)) = (key, self.road(target)) else {
+            return BTreeMap::new();
+        };
+        let looking = postgres::roles::powers::of((target, endpoint), login, (&key, &*road));
+        let found = looking.await;
+        found
+            .inspect_err(|refused| {
+                info!(target = %target.name, reason = %chain(refused), "target.unweighed");
+            })
+            .unwrap_or_default()
     }
 
     /// The roles of a database that are called as those of grants are.
@@ -269,6 +290,10 @@ impl Probe for Lookout {
 
     fn unasked<'a>(&'a self, target: &'a Target) -> Unasking<'a> {
         Box::pin(self.unguarded(target))
+    }
+
+    fn powers<'a>(&'a self, target: &'a Target) -> Weighing<'a> {
+        Box::pin(self.weighed(target))
     }
 
     fn own_roles<'a>(&'a self, target: &'a Target) -> Owning<'a> {

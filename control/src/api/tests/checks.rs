@@ -1,6 +1,6 @@
 //! What the server says when it looks at itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::world::{Blind, World, caller, web1};
 use crate::api::wire::{Check, List};
-use crate::api::{Entering, Owning, Probe, Seeing, Unasking};
+use crate::api::{Entering, Owning, Probe, Seeing, Unasking, Weighing};
 use crate::store::Backend;
 use crate::{Clock, entropy};
 
@@ -137,6 +137,10 @@ impl Probe for Dropping {
 
     fn unasked<'a>(&'a self, _target: &'a Target) -> Unasking<'a> {
         Box::pin(async { BTreeSet::new() })
+    }
+
+    fn powers<'a>(&'a self, _target: &'a Target) -> Weighing<'a> {
+        Box::pin(async { BTreeMap::new() })
     }
 
     fn own_roles<'a>(&'a self, _target: &'a Target) -> Owning<'a> {

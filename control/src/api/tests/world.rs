@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::api::wire::{Challenge, RequestView};
 use crate::api::{
     Entering, Entrances, Owning, Parts, Peer, PeerCertificate, Probe, Seeing, Showing, Unasking,
-    router, serve,
+    Weighing, router, serve,
 };
 use crate::bootstrap::bootstrap;
 use crate::change::{PolicyText, PolicyTexts};
@@ -68,6 +68,10 @@ impl Probe for Blind {
 
     fn unasked<'a>(&'a self, _target: &'a Target) -> Unasking<'a> {
         Box::pin(async { BTreeSet::new() })
+    }
+
+    fn powers<'a>(&'a self, _target: &'a Target) -> Weighing<'a> {
+        Box::pin(async { BTreeMap::new() })
     }
 
     fn own_roles<'a>(&'a self, _target: &'a Target) -> Owning<'a> {

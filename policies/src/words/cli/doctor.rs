@@ -4,6 +4,7 @@ mod host;
 mod house;
 mod locked;
 mod own_roles;
+mod powers;
 
 pub use host::{no_algorithm, target_changed, target_differs, target_foreign, target_unproven};
 pub use house::{
@@ -17,6 +18,8 @@ pub use own_roles::{
     Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_role_untold, own_roles_gone,
     stray_roles,
 };
+
+pub use powers::{Power, PowerKind, powerful};
 
 use super::Trouble;
 use crate::words::host_key::HostKeyFault;
