@@ -94,25 +94,31 @@ fn served(world: &World, ids: &BTreeSet<&str>) -> BTreeMap<String, Served> {
     let processes = until("the server's log is whole", || {
         let log = fs::read_to_string(&path).ok()?;
         let mut processes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // Whom the server did not let begin: of these it logs no disconnection.
+        let mut refused = BTreeSet::new();
         for line in log.lines() {
             // Of the last one there may be the beginning.
             let line: Value = serde_json::from_str(line).ok()?;
             let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+            if text("error_severity") == "FATAL" {
+                refused.insert(text("session_id"));
+            }
             processes
                 .entry(text("session_id"))
                 .or_default()
                 .push(text("message"));
         }
-        let ended = |messages: &Vec<String>| {
+        let ended = |(process, messages): (&String, &Vec<String>)| {
             let last = messages.last().map(String::as_str);
             session(messages).is_none()
+                || refused.contains(process)
                 || last.is_some_and(|last| last.starts_with("disconnection: "))
         };
         let known: BTreeSet<&str> = processes
             .values()
             .filter_map(|said| session(said))
             .collect();
-        (ids.is_subset(&known) && processes.values().all(ended)).then_some(processes)
+        (ids.is_subset(&known) && processes.iter().all(ended)).then_some(processes)
     });
     let mut all = BTreeMap::new();
     for messages in processes.values() {
