@@ -9,7 +9,8 @@ use std::process::Command;
 
 use proxy::demo::PostgresServer;
 
-/// An authority, and a key and a certificate that it has made for one role.
+/// An authority, and a key and a certificate that it has made for one role. It has an extension, for without any
+/// openssl makes one of version 1, which rustls does not take.
 #[derive(Debug)]
 pub struct Direct {
     dir: PathBuf,
@@ -26,7 +27,8 @@ impl Direct {
             "cd '{dir}' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
              -subj '/CN=direct' -keyout direct-ca.key -out direct-ca.pem 2>&1 && \
              openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN={role}' -keyout direct.key -out direct.csr 2>&1 && \
-             openssl x509 -req -in direct.csr -CA direct-ca.pem -CAkey direct-ca.key -CAcreateserial -days 2 -out direct.crt 2>&1 && \
+             openssl x509 -req -in direct.csr -CA direct-ca.pem -CAkey direct-ca.key -CAcreateserial -days 2 \
+             -extfile <(echo 'basicConstraints = CA:FALSE') -out direct.crt 2>&1 && \
              chmod 600 direct.key",
             dir = dir.display()
         );
