@@ -165,7 +165,7 @@ pub(super) const ASYNCPG: Client = Client {
 
 pub(super) const NODE: Client = Client {
     name: "node-postgres",
-    prepare: r#"node --version && [ -d "$CLIENTS/pg-node/node_modules/pg-cursor" ]"#,
+    prepare: r#"node --version && [ -d "$CLIENTS/pg-node/node_modules/pg-copy-streams" ]"#,
     script: r#"node "$SCRIPTS/pg_client.js""#,
     sign: "done\n",
     oldest: 0,
@@ -179,6 +179,9 @@ pub(super) const NODE: Client = Client {
         Case::Nulls,
         Case::LargeRow,
         Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
         Case::Notice,
         Case::Listen,
         Case::Portal,

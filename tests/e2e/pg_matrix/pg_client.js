@@ -1,13 +1,16 @@
-// node-postgres does $CASE.
+// node-postgres does $CASE; it copies by way of pg-copy-streams.
 process.noDeprecation = true; // It tells its own process id.
 const fs = require('fs'), crypto = require('crypto');
 const home = process.env.CLIENTS + '/pg-node/node_modules/';
-const { Client, Pool } = require(home + 'pg'), Cursor = require(home + 'pg-cursor');
+const { Client, Pool } = require(home + 'pg'), Cursor = require(home + 'pg-cursor'), copies = require(home + 'pg-copy-streams');
+const { pipeline } = require('stream/promises'), { Readable } = require('stream');
 const E = process.env;
 const config = { host: E.PGHOST, port: +E.PGPORT, user: E.PGUSER, database: E.PGDATABASE,
   ssl: { ca: fs.readFileSync(E.PGSSLROOTCERT), cert: fs.readFileSync(E.PGSSLCERT), key: fs.readFileSync(E.PGSSLKEY) } };
 const md5 = (data) => crypto.createHash('md5').update(data).digest('hex');
 const show = (...all) => console.log(...all.map((one) => JSON.stringify(one)));
+const copied = async (c, sql) => { const parts = [], stream = c.query(copies.to(sql)); for await (const part of stream) parts.push(part); return [stream.rowCount, md5(Buffer.concat(parts))]; };
+const copy = async (c, sql, parts) => { const stream = c.query(copies.from(sql)); await pipeline(Readable.from(parts), stream); return { rows: stream.rowCount }; };
 const fails = async (promise) => { try { show('worked', (await promise).rows); } catch (e) { show(e.severity, e.code, e.message, e.detail, e.hint, e.position); } };
 const cases = {
   async connect(c) { show((await c.query('select current_user, session_user, current_database()')).rows, c.processID !== 0, (await c.query('show server_version')).rows); },
@@ -24,6 +27,26 @@ const cases = {
   async nulls(c) { show((await c.query("select $1::text as a, $2::int as b, '' as c, array[null, 1] as d", [null, null])).rows); },
   async large_row(c) { show(md5((await c.query("select $1::text || 'z' as t", ['y'.repeat(20000000)])).rows[0].t)); },
   async large_result(c) { show(md5(JSON.stringify((await c.query('select n, md5(n::text) from generate_series(1, 100000) n')).rows))); },
+  async copy_out(c) {
+    for (const form of ['text', 'csv', 'binary']) show(form, await copied(c, `copy (select n, null, 'v' || n from generate_series(1, 30000) n) to stdout (format ${form})`));
+    show((await c.query('select 5')).rows);
+  },
+  async copy_in(c) {
+    await c.query('create temp table t (n int, v text)');
+    show(await copy(c, 'copy t from stdin', Array.from({ length: 20000 }, (_, n) => `${n}\t${n % 3 ? '\\N' : 'v\\t\\n\\\\'}\n`)));
+    show(await copy(c, 'copy t from stdin (format csv)', ['1,"a,b"\n2,\n'.repeat(10000)]));
+    show((await c.query('select count(*), count(v), sum(n), min(v) from t')).rows);
+  },
+  async copy_fail(c) {
+    await c.query('create temp table t (n int)');
+    await fails(copy(c, 'copy t from stdin', ['1\n'.repeat(1000), 'x\n']));
+    // What is destroyed is taken back.
+    const broken = c.query(copies.from('copy t from stdin')); broken.write('1\n');
+    const gone = new Promise((done) => broken.on('error', (e) => done(e.message))); broken.destroy(new Error('mine')); show(await gone);
+    await fails(copied(c, 'copy (select 1000 / (500 - n) from generate_series(1, 1000) n) to stdout'));
+    await fails(copy(c, 'copy none_such from stdin', ['1\n']));
+    show((await c.query('select count(*) from t')).rows);
+  },
   async notice(c) { c.on('notice', (n) => show(n.severity, n.code, n.message, n.hint)); await c.query("do $$ begin raise notice 'noted'; raise warning 'warned' using hint = 'so'; end $$"); },
   async listen(c) {
     const other = new Client(config); await other.connect();
