@@ -105,3 +105,19 @@ fn python_comes_in_with_libpq_of_today_and_without_libpq() {
     comes_in_once(&[&python(), &script("psycopg_client.py"), &direct]);
     comes_in_once(&[&python(), &script("asyncpg_client.py"), &url(&world, "uri")]);
 }
+
+#[test]
+#[ignore = "long: drivers of Rust are built"]
+fn rust_comes_in_with_tls_of_its_own() {
+    let world = World::new();
+    world.grant_pg("10m");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/rust/debug");
+    let program = |name: &str| dir.join(name).display().to_string();
+    comes_in_once(&[&program("sqlx_client"), &url(&world, "uri")]);
+    let ca = world.alice().state_dir().join("ca.pem");
+    let ca = format!("PGSSLROOTCERT={}", ca.display());
+    for tls in ["asked", "direct"] {
+        let (program, url) = (program("tokio_client"), url(&world, "uri"));
+        comes_in_once(&["env", &ca, &program, tls, &url]);
+    }
+}

@@ -57,7 +57,7 @@ fn nothing_is_noticed(field: &Field, clients: &[Client]) {
     );
 }
 
-/// Whether a pooler refuses what the client wants there.
+/// Whether a pooler refuses what the client wants there, or does not survive it.
 fn is_refused((server, client, case): &Job<'_>) -> bool {
     let refused = *case == Case::Options || clients::NOT_POOLED.contains(&(client.name, *case));
     let refused = server.pooled && refused;

@@ -294,6 +294,49 @@ pub(super) const PGJDBC: Client = Client {
     cases: DRIVER,
 };
 
+pub(super) const TOKIO_POSTGRES: Client = Client {
+    name: "tokio-postgres",
+    prepare: r#"[ -x "$CLIENTS/rust/debug/tokio_client" ]"#,
+    script: r#""$CLIENTS/rust/debug/tokio_client""#,
+    sign: "done\n",
+    oldest: 0,
+    newest: ANY,
+    cases: DRIVER,
+};
+
+/// It has no pipelines, and nothing to cancel with.
+pub(super) const SQLX: Client = Client {
+    name: "sqlx",
+    prepare: r#"[ -x "$CLIENTS/rust/debug/sqlx_client" ]"#,
+    script: r#""$CLIENTS/rust/debug/sqlx_client""#,
+    sign: "done\n",
+    oldest: 0,
+    newest: ANY,
+    cases: &[
+        Case::Connect,
+        Case::Simple,
+        Case::Extended,
+        Case::Reuse,
+        Case::Binary,
+        Case::Nulls,
+        Case::LargeRow,
+        Case::LargeResult,
+        Case::CopyOut,
+        Case::CopyIn,
+        Case::CopyFail,
+        Case::Notice,
+        Case::Listen,
+        Case::Portal,
+        Case::Error,
+        Case::Multi,
+        Case::Savepoint,
+        Case::Types,
+        Case::Settings,
+        Case::Options,
+        Case::Sessions,
+    ],
+};
+
 pub(super) const PSQLODBC: Client = Client {
     name: "psqlODBC",
     prepare: r#""$CLIENTS/pg/bin/python" -c 'import pyodbc' && [ -e /usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so ]"#,
@@ -380,13 +423,31 @@ pub(super) const PGCLI: Client = Client {
     ],
 };
 
-/// What a client sets while it connects and pgbouncer refuses to hear ("unsupported startup parameter",
-/// `ignore_startup_parameters`): these cells are not run there, nor is any of [`Case::Options`].
-pub(super) const NOT_POOLED: &[(&str, Case)] =
-    &[(ASYNCPG.name, Case::Settings), (NODE.name, Case::Settings)];
+/// What is not run before pgbouncer, besides all of [`Case::Options`]: what a client sets while it connects and
+/// pgbouncer refuses to hear ("unsupported startup parameter", `ignore_startup_parameters`), and a cancel request whose
+/// sender waits for no answer, of which pgbouncer 1.18 dies ("bad client state: 0").
+pub(super) const NOT_POOLED: &[(&str, Case)] = &[
+    (ASYNCPG.name, Case::Settings),
+    (NODE.name, Case::Settings),
+    (TOKIO_POSTGRES.name, Case::Cancel),
+];
 
 /// Every column, in the order of the table.
 pub(super) const CLIENTS: &[Client] = &[
-    PSQL, PGBENCH, DUMP, PSYCOPG, PSYCOPG_15, PSYCOPG_2, ASYNCPG, SQLALCHEMY, DJANGO, NODE, PGJDBC,
-    PSQLODBC, DBD_PG, PGCLI,
+    PSQL,
+    PGBENCH,
+    DUMP,
+    PSYCOPG,
+    PSYCOPG_15,
+    PSYCOPG_2,
+    ASYNCPG,
+    SQLALCHEMY,
+    DJANGO,
+    NODE,
+    PGJDBC,
+    TOKIO_POSTGRES,
+    SQLX,
+    PSQLODBC,
+    DBD_PG,
+    PGCLI,
 ];

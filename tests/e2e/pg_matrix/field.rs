@@ -154,8 +154,9 @@ impl Field {
         let own = |name: &str| path(self.dir().join(name));
         let login = |name: &str| path(self.world.alice().state_dir().join(name));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (port, database, certificate, key, ca) = match road {
+        let (word, port, database, certificate, key, ca) = match road {
             Road::Direct => (
+                "direct",
                 server.port,
                 "orders".to_owned(),
                 path(self.direct.certificate()),
@@ -163,6 +164,7 @@ impl Field {
                 path(server.certificate.clone()),
             ),
             Road::Through => (
+                "through",
                 self.world.doors().postgres,
                 server.target.clone(),
                 login("pg.crt"),
@@ -171,6 +173,7 @@ impl Field {
             ),
         };
         vec![
+            ("ROAD", word.to_owned()),
             ("PGHOST", "localhost".to_owned()),
             ("PGPORT", port.to_string()),
             ("PGDATABASE", database),
