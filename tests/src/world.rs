@@ -276,7 +276,8 @@ impl World {
     pub fn sessions(&self) -> Vec<Value> {
         let answer = self
             .carol()
-            .json(&["sessions", "ls", "--all"])
+            // Without a number it is the newest few hundred.
+            .json(&["sessions", "ls", "--all", "--limit", "100000"])
             .expect("carol lists sessions");
         answer
             .pointer("/items")
