@@ -18,6 +18,7 @@
 //! [`Journal`].
 
 pub mod applicant;
+pub mod pin;
 pub mod sshsig;
 
 mod accounts;

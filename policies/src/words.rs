@@ -17,7 +17,7 @@
 //! | `TG541`–`TG549`, `TG563` | one-time secrets | `secret.rs` |
 //! | `TG517`–`TG518`, `TG551`–`TG557`, `TG567` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
-//! | `TG560`–`TG562`, `TG569` | what targets cannot be | `target.rs`, `elevation.rs` |
+//! | `TG560`–`TG562`, `TG569`, `TG581` | what targets cannot be | `target.rs`, `elevation.rs`, `pin.rs` |
 //! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |
 //! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
 //! | `TG601`–`TG608`, `TG617`, `TG618`, `TG627`, `TG630`–`TG633` | SSH | `ssh.rs` |
@@ -37,6 +37,7 @@ pub mod files;
 pub mod forward;
 pub mod host_key;
 mod opening;
+pub mod pin;
 pub mod postgres;
 pub mod reach;
 pub mod recordings;

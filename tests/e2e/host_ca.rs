@@ -317,10 +317,20 @@ fn a_host_that_shows_certificates_alone_is_entered() {
     assert_eq!(out, "here\n", "{err}");
 }
 
+const DSA: &str = "ssh-dss AAAAB3NzaC1kc3MAAACBAMCX6FR0+S6mId0J6WC3zCS6S77C7TdRow3mfRiR/15VxuVSKtcpNcMKxtueRR0Uog6zS2TuWwkH8uaKn3L/CRN62xod6QryibYUS2eL87OEzlRWUHgqFr3wjz/NV19EWpcWenycxm/I9y+/ZBUZTWUfVzLw/iTaCiULVNhk//+TAAAAFQCRiaTRq9tprWDcPbDPfinPqmgXcQAAAIBFN9GJD95lMD5vsLIbzkvl/YfxGe4vsEAqoXUVKfwH+9SET+zFP5aUvzgiSwucbHhb464DVlwhUK0rgf7aQNQTwasiDcMqQGQWtc+ncPRxS95xu/YekD/61n4gY7VQDORUcAE0k/09jHi8vWAMkS5dosEUlvzcPGpuCJcEJXsVqwAAAIEApTk7Mb9KkrHSjOMwXle6yZeVo1PdEL6mgZBzlzK3+XQhyTKC/57kZaThlsiN45t3rOQlfw9LUN3s2cOp3VlXHkFlYPqhwGjl8ycqWqvtmx1Nzy/jAtVEUyHRxYVf7d1+pGfA0BTjRSmkm39PJsnJsTa0nQceGy9o29QVjuP9ou8=";
+
+const RSA_1024: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCnzztTzsHUpX+eeknR9ZFrXm63Mv5+ISHZjBP/H92Dg+aSv/zhW/Q7kGfcLOBmAcVGHOTDirh/ppx4n8CLHbi82S1/kq3kyphVGx4I3HwJE2x3ANHQ43UG/zTc96p7Mfjq9k+E7K+Yc/6L12KaT7GLCVVVES8mW1Wufu8koxBZSQ==";
+
+const IN_TOKEN: &str = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1EaAAAABHNzaDo=";
+
 #[test]
 fn what_is_no_key_is_refused_before_it_is_added() {
-    let world = World::new();
+    let hosts = Hosts::set();
+    let world = &hosts.world;
     let addr = world.sshd().addr().to_string();
+    let dir = hosts.key("web2", ED25519);
+    hosts.certify(&dir, "ca", &["-h", "-n", "127.0.0.1"]);
+    let certificate = fs::read_to_string(dir.join("host_key-cert.pub")).expect("it is made");
     for (flag, text) in [
         ("--host-ca", "/etc/ssh/ca.pub"),
         ("--host-ca", "@cert-authority * ssh-ed25519 AAAA"),
@@ -328,6 +338,14 @@ fn what_is_no_key_is_refused_before_it_is_added() {
             "--host-key",
             "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
         ),
+        // By none of these any server is believed.
+        ("--host-key", certificate.as_str()),
+        ("--host-ca", &certificate),
+        ("--host-key", IN_TOKEN),
+        ("--host-ca", IN_TOKEN),
+        ("--host-key", DSA),
+        ("--host-ca", DSA),
+        ("--host-key", RSA_1024),
     ] {
         let line = [
             "tidegate", "target", "add", "ssh", "web2", "--addr", &addr, "--login", "root", flag,

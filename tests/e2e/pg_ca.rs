@@ -299,3 +299,50 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
     shows(&world, &desk, "right", None);
     gets_in(&world, "named");
 }
+
+#[test]
+fn what_is_no_certificate_of_a_ca_is_refused_before_it_is_added() {
+    let world = World::new();
+    let desk = Desk::set_up(&world);
+    let read = |name: &str| fs::read_to_string(desk.path(name)).expect("it is there");
+    let (ours, key) = (read("ours.pem"), read("ours.key"));
+    for (text, why) in [
+        (String::new(), "there is no certificate in it"),
+        (key.clone(), "BEGIN PRIVATE KEY"),
+        (ours.clone() + &key, "BEGIN PRIVATE KEY"),
+        (ours.clone() + "rubbish\n", "stands behind the last"),
+        (
+            ours.replace("-----END", "AAAA\n-----END"),
+            "the certificate of number 1",
+        ),
+    ] {
+        let file = desk.path("odd.pem");
+        fs::write(&file, &text).expect("it is written");
+        let (addr, file) = (
+            world.postgres().addr().to_string(),
+            file.display().to_string(),
+        );
+        let line = [
+            "tidegate",
+            "target",
+            "add",
+            "pg",
+            "odd",
+            "--addr",
+            &addr,
+            "--dbname",
+            "orders",
+            "--role",
+            "app",
+            "--server-ca",
+            &file,
+        ];
+        let added = world.bob().output(&line).expect("it runs");
+        let said = err(&added);
+        assert_eq!(added.status.code(), Some(2), "{text}: {said}");
+        assert!(
+            said.contains(why) && said.contains("--server-ca ca.crt"),
+            "{text}: {said}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use axum::extract::State;
 use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
+use policies::words::target::TargetFault;
 use policies::{Endpoint, Entry, LockScope, Login, Office, Target, TargetName};
 
 use crate::api::caller::Known;
@@ -239,6 +240,7 @@ pub(crate) async fn add(
         added_at: broker.clock().now(),
         namesakes: std::collections::BTreeSet::new(),
     };
+    provable(&target)?;
     if target.is_bastion() {
         bastion::confirm(&house, &caller, &target).await?;
     }
@@ -264,6 +266,15 @@ pub(crate) async fn add(
         access: BTreeMap::new(),
     };
     Ok(Json(view(&house, &caller, &seen)))
+}
+
+/// That somebody can prove to be it. Its texts are looked at first, and told of first, where it is added.
+fn provable(target: &Target) -> Result<(), BrokerError> {
+    if !target.texts_are_sound() {
+        return Ok(());
+    }
+    ca::pin::can_be_proven(&target.endpoint)
+        .map_err(|fault| BrokerError::Invalid(Invalid::Target(TargetFault::Pin(fault))))
 }
 
 pub(crate) async fn remove(

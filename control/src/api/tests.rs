@@ -75,11 +75,12 @@ async fn what_one_may_not_see_is_not_there() {
 async fn a_target_is_described_in_text_that_shells_and_terminals_read_as_it_is() {
     let world = World::build().await;
     let root = world.certificate("root").await;
+    let authority = world.authority();
     let good = serde_json::json!({
         "name": "orders",
         "endpoint": {
             "protocol": "postgres", "addr": "192.0.2.9:5432", "dbname": "Sales 2026",
-            "server": {"by": "authority", "pem": "-----BEGIN\n-----END\n", "host": "db.example"},
+            "server": {"by": "authority", "pem": authority, "host": "db.example"},
         },
         "logins": ["app_ro"],
         "labels": [{"key": "env", "value": "dev"}],
@@ -97,6 +98,11 @@ async fn a_target_is_described_in_text_that_shells_and_terminals_read_as_it_is()
         ("/endpoint/dbname", "a\u{202e}b"),
         ("/endpoint/dbname", ""),
         ("/endpoint/server/pem", "\u{1b}]52;c;eA==\u{7}"),
+        ("/endpoint/server/pem", "-----BEGIN\n-----END\n"),
+        (
+            "/endpoint/server/pem",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ),
         ("/endpoint/server/host", "db\nexample"),
         ("/labels/0/key", "Env x"),
         ("/labels/0/value", "\u{1b}[2J"),
@@ -122,6 +128,28 @@ async fn a_target_is_described_in_text_that_shells_and_terminals_read_as_it_is()
         .call(Some(&root), "POST", "/v1/targets", &good.to_string())
         .await;
     assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn nobody_can_be_known_by_a_key_that_no_host_can_prove() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let key = serde_json::json!({
+        "name": "web2",
+        "endpoint": {"protocol": "ssh", "addr": "192.0.2.8:22", "host_key": null},
+        "logins": ["deploy"],
+    });
+    let in_token = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1EaAAAABHNzaDo=";
+    for by in [
+        serde_json::json!({"by": "keys", "keys": [in_token]}),
+        serde_json::json!({"by": "authority", "key": in_token}),
+    ] {
+        let mut order = key.clone();
+        *order.pointer_mut("/endpoint/host_key").unwrap() = by;
+        let order = order.to_string();
+        let (status, body) = world.call(Some(&root), "POST", "/v1/targets", &order).await;
+        assert!(status == 422 && body.contains("TG581"), "{status} {body}");
+    }
 }
 
 #[tokio::test]

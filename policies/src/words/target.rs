@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::broker::Conflict;
 use super::cli::doctor::{Finding, target_changed};
 use super::cli::{Refusal, Trouble, hba_word, next, refused, target_question, target_removed};
+use super::pin::PinFault;
 use super::transit::BastionFault;
 use super::{Shown, Words};
 use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs, duration};
@@ -29,6 +30,8 @@ pub enum TargetFault {
     SeveralBehind,
     /// A text in it is none that can be shown or pasted as it is.
     Text,
+    /// It is to be known by what nobody can prove.
+    Pin(PinFault),
     /// It is to be a bastion, and cannot.
     Bastion(BastionFault),
 }
@@ -49,6 +52,7 @@ impl Shown for TargetFault {
             )
             .hint("tidegate target add pg NAME --admin-role ADMIN --role app_ro --privilege 'app_ro: SELECT ON public.orders' …"),
             Self::Elevations => super::elevation::unsound(),
+            Self::Pin(fault) => fault.words(),
             Self::Bastion(fault) => fault.words(),
             Self::Text => Words::new(
                 "TG569",

@@ -194,6 +194,11 @@ impl World {
         }
     }
 
+    /// Some CA of servers' certificates, in PEM.
+    pub(super) fn authority(&self) -> String {
+        self.authority.trust_bundle().x509_login_ca
+    }
+
     /// The fingerprint of the login CA.
     pub(super) fn ca(&self) -> String {
         self.authority.trust_bundle().fingerprint()

@@ -10,7 +10,6 @@ use policies::{
     Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
     Label, Login, Protocol, SshEndpoint, TargetName,
 };
-use russh::keys::PublicKey;
 use tokio::time;
 
 use super::add_bastion::AddBastion;
@@ -105,10 +104,11 @@ impl FromStr for Before {
 }
 
 /// A key of a host or of a CA, as it stands in a `.pub` file.
-pub(super) fn public_key(text: &str) -> Result<String, &'static str> {
-    match PublicKey::from_openssh(text) {
-        Ok(_key) => Ok(text.trim().to_owned()),
-        Err(_odd) => Err(cli::usage::NO_PUBLIC_KEY),
+pub(super) fn public_key(text: &str) -> Result<String, String> {
+    let line = text.trim();
+    match ca::pin::host_key(line) {
+        Ok(()) => Ok(line.to_owned()),
+        Err(fault) => Err(fault.to_string()),
     }
 }
 

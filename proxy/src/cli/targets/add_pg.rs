@@ -1,7 +1,7 @@
 //! `target add pg`: what is told of a database and its hosts, and what the bastion finds out by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use control::api::wire::{Probed, TargetOrder};
@@ -79,10 +79,7 @@ async fn pinned(
 ) -> Result<Vec<PostgresHost>, Failure> {
     let authority = match &args.server_ca {
         None => None,
-        Some(path) => {
-            let read = std::fs::read_to_string(path);
-            Some(read.map_err(|error| Failure::unread(&path.to_string_lossy(), &error))?)
-        }
+        Some(path) => Some(authorities(path)?),
     };
     let given = args.server_cert_sha256.len();
     if given > 0 && given != args.addr.len() {
@@ -110,6 +107,18 @@ async fn pinned(
         });
     }
     Ok(hosts)
+}
+
+/// The certificates of CAs in a file.
+fn authorities(path: &Path) -> Result<String, Failure> {
+    let shown = path.to_string_lossy();
+    let pem = std::fs::read(path).map_err(|error| Failure::unread(&shown, &error))?;
+    // What is no text has no certificate in PEM, or something beside it.
+    let pem = String::from_utf8_lossy(&pem).into_owned();
+    match ca::pin::authorities(&pem) {
+        Ok(()) => Ok(pem),
+        Err(fault) => Err(Failure::new(Exit::Usage, fault.in_file(&shown))),
+    }
 }
 
 /// The certificate that the server shows to the bastion, which says so.
