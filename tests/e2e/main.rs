@@ -38,6 +38,7 @@ mod jumps;
 mod kept_out;
 mod killed;
 mod life;
+mod many_values;
 mod matrix;
 mod newcomer;
 mod notices;

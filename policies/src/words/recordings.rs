@@ -122,6 +122,13 @@ pub fn dropped(rows: &[(u64, u64)]) -> String {
     )
 }
 
+/// That of the values of the statement of this number so many of all are not kept.
+pub fn values_missing(id: u64, missing: usize, all: usize) -> String {
+    format!(
+        "#{id}: {missing} of its {all} values are not here: of one message a mebibyte is kept, and the digest is of all of it"
+    )
+}
+
 fn range((first, last): (u64, u64)) -> String {
     if first == last {
         format!("#{first}")

@@ -90,6 +90,8 @@ pub(crate) struct Bind<'a> {
     pub(crate) values: Vec<Option<&'a [u8]>>,
     /// One per value: 0 is text, 1 is binary.
     pub(crate) formats: Vec<u16>,
+    /// How many more values it announces than there are here.
+    pub(crate) missing: usize,
 }
 
 /// Reads the body of a Bind message. The vectors grow by what is there, not by what is announced.
@@ -119,6 +121,7 @@ pub(crate) fn bind(body: &[u8]) -> Result<Bind<'_>, Violation> {
         statement,
         values,
         formats,
+        missing: 0,
     })
 }
 
@@ -131,18 +134,21 @@ pub(crate) fn bind_beginning(body: &[u8]) -> Result<Bind<'_>, Violation> {
         formats.push(fields.u16()?);
     }
     let mut values = Vec::new();
-    for _value in 0..fields.u16()? {
+    let announced = usize::from(fields.u16()?);
+    for _value in 0..announced {
         let Ok(value) = fields.value() else { break };
         values.push(value);
     }
     if let [one] = formats.as_slice() {
         formats = vec![*one; values.len()];
     }
+    let missing = announced.saturating_sub(values.len());
     Ok(Bind {
         portal,
         statement,
         values,
         formats,
+        missing,
     })
 }
 

@@ -198,13 +198,49 @@ fn statement_value(statement: &Statement<'_>) -> Value {
         }
     }
     if statement.kind == StatementKind::Bind {
-        set(
-            &mut value,
-            "parameters",
-            statement.parameters.iter().map(parameter_value).collect(),
-        );
+        let mut room = Room::new();
+        let each = statement.parameters.iter();
+        let each = each.map(|parameter| parameter_value(parameter, &mut room));
+        set(&mut value, "parameters", each.collect());
+        if room.without > 0 {
+            set(&mut value, "not_shown", room.without.into());
+        }
     }
     value
+}
+
+/// How long what is shown of the values of one statement grows, in bytes. A few bytes of a `numeric` are a thousand
+/// digits, and there may be 65,535 values: beyond this they have their bytes only.
+const SHOWN_MAX: usize = 4 * super::sql::TEXT_MAX;
+
+/// What is left for the values of one statement.
+struct Room {
+    left: usize,
+    /// How many came to nothing.
+    without: u64,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            left: SHOWN_MAX,
+            without: 0,
+        }
+    }
+
+    /// What is shown of a value, where there is room for it.
+    fn shown(&mut self, parameter: &Parameter<'_>) -> Option<String> {
+        let shown = (self.left > 0).then(|| super::sql::value(parameter));
+        let left = shown
+            .as_ref()
+            .and_then(|shown| self.left.checked_sub(shown.len()));
+        // What is behind one that is left out is left out too: where it ends can be seen.
+        self.left = left.unwrap_or(0);
+        if left.is_none() {
+            self.without = self.without.saturating_add(1);
+        }
+        shown.filter(|_shown| left.is_some())
+    }
 }
 
 fn kind_name(kind: StatementKind) -> &'static str {
@@ -221,7 +257,7 @@ fn kind_name(kind: StatementKind) -> &'static str {
     }
 }
 
-fn parameter_value(parameter: &Parameter<'_>) -> Value {
+fn parameter_value(parameter: &Parameter<'_>, room: &mut Room) -> Value {
     let mut value = Value::Object(Map::new());
     if parameter.oid != 0 {
         set(&mut value, "oid", parameter.oid.into());
@@ -236,7 +272,9 @@ fn parameter_value(parameter: &Parameter<'_>) -> Value {
                 "value_base64",
                 BASE64_STANDARD.encode(bytes).into(),
             );
-            set(&mut value, "shown", super::sql::value(parameter).into());
+            if let Some(shown) = room.shown(parameter) {
+                set(&mut value, "shown", shown.into());
+            }
         }
     }
     value

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use policies::words::Words;
+use policies::words::{Words, recordings};
 use recorder::{
     Digest, Format, Frame, Omission, Parameter, SqlError, StatementKind, Stream, Value,
 };
@@ -41,7 +41,7 @@ pub(crate) enum Noted<'a> {
     /// How a statement went.
     Outcome(Outcome),
     /// What is known besides: what became of several results that ended together (`batch`), what did not run
-    /// (`dropped`), how texts are read from here on (`setting`).
+    /// (`dropped`), how texts are read from here on (`setting`), how many values are missing of a statement (`values`).
     Told(&'static str, String),
     /// What the client is told of a result that is cut off.
     Cut(Words),
@@ -56,6 +56,8 @@ pub(crate) struct Said<'a> {
     portal: &'a [u8],
     text: Cow<'a, [u8]>,
     parameters: Vec<Parameter<'a>>,
+    /// How many of its values are beyond what is kept of a message.
+    missing: usize,
 }
 
 impl Noted<'_> {
@@ -225,6 +227,13 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// That values are missing of it, where they are.
+    pub(super) fn without(&self) -> Option<Noted<'static>> {
+        let all = self.parameters.len().saturating_add(self.missing);
+        let told = || recordings::values_missing(self.id, self.missing, all);
+        (self.missing > 0).then(|| Noted::Told("values", told()))
+    }
+
     /// Whether it prepares the statement without a name.
     pub(super) fn is_unnamed_parse(&self) -> bool {
         self.kind == StatementKind::Parse && self.name.is_empty()
@@ -243,6 +252,7 @@ impl<'a> Said<'a> {
             portal: &[],
             text: Cow::Borrowed(&[]),
             parameters: Vec::new(),
+            missing: 0,
         }
     }
 }
@@ -285,6 +295,7 @@ fn bound<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
         name: bind.statement,
         portal: bind.portal,
         parameters: parameters(&bind),
+        missing: bind.missing,
         ..Said::nothing(StatementKind::Bind)
     })
 }

@@ -196,7 +196,9 @@ impl Tap {
         said.typed(&self.types);
         let said = said.numbered(statement.id);
         said.tells(message, &mut self.types);
+        let without = said.without();
         noted.push(Noted::Statement(said));
+        noted.extend(without);
         if let Some(digest) = message.digest {
             let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
             let rest = u64::from(message.length).saturating_sub(kept);
