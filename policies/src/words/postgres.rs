@@ -223,7 +223,7 @@ pub enum Fate {
 
 /// Why the certificate that a server shows does not prove who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unproven {
+pub enum CertificateFault {
     /// It is not the one that is pinned.
     Another,
     /// Nobody who signed it is the CA that was given.
@@ -242,7 +242,7 @@ pub enum Unproven {
     Odd,
 }
 
-impl Unproven {
+impl CertificateFault {
     /// Why, for those who manage targets.
     pub fn fact(self) -> &'static str {
         match self {

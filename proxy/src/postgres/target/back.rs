@@ -6,7 +6,7 @@
 use std::io::{Error, ErrorKind};
 
 use ca::PassKey;
-use policies::words::postgres::Unproven;
+use policies::words::postgres::CertificateFault;
 use rustls::{CertificateError, Error as TlsError};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -145,25 +145,25 @@ fn tls_error(error: Error) -> ConnectError {
 }
 
 /// What is wrong with who it says it is.
-fn unproven(error: &TlsError) -> Unproven {
+fn unproven(error: &TlsError) -> CertificateFault {
     use CertificateError as Found;
     let TlsError::InvalidCertificate(found) = error else {
-        return Unproven::Odd;
+        return CertificateFault::Odd;
     };
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "whatever else there is or will be has no sentence of its own"
     )]
     match found {
-        Found::Expired | Found::ExpiredContext { .. } => Unproven::Expired,
-        Found::NotValidYet | Found::NotValidYetContext { .. } => Unproven::Early,
-        Found::NotValidForName | Found::NotValidForNameContext { .. } => Unproven::Misnamed,
-        Found::UnknownIssuer => Unproven::Stranger,
+        Found::Expired | Found::ExpiredContext { .. } => CertificateFault::Expired,
+        Found::NotValidYet | Found::NotValidYetContext { .. } => CertificateFault::Early,
+        Found::NotValidForName | Found::NotValidForNameContext { .. } => CertificateFault::Misnamed,
+        Found::UnknownIssuer => CertificateFault::Stranger,
         // Of the handshake too: whoever shows what is pinned without having its key.
-        Found::BadSignature => Unproven::Unsigned,
-        Found::ApplicationVerificationFailure => Unproven::Another,
-        Found::InvalidPurpose | Found::InvalidPurposeContext { .. } => Unproven::Misused,
-        _other => Unproven::Odd,
+        Found::BadSignature => CertificateFault::Unsigned,
+        Found::ApplicationVerificationFailure => CertificateFault::Another,
+        Found::InvalidPurpose | Found::InvalidPurposeContext { .. } => CertificateFault::Misused,
+        _other => CertificateFault::Odd,
     }
 }
 
