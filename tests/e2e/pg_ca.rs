@@ -194,22 +194,48 @@ fn gets_in(world: &World, target: &str) {
     assert!(ran.status.success(), "{target}: {}", err(&ran));
 }
 
+/// How often somebody was to look at a target that is another one.
+fn alarms(world: &World) -> usize {
+    let log = world.server_log();
+    log.matches("target.impostor").count()
+}
+
 /// Nobody gets in, both are told that it is not the target, and the server has heard nothing.
 fn kept_away(world: &World, target: &str, (wrong, why): (&str, &str)) {
+    let told = format!("does not prove to be the one that was added: its certificate{why}");
+    let alarmed = alarms(world);
+    let said = ["TG402", "nothing was sent to it"];
+    turned_away(world, target, (wrong, &said, &told));
+    assert_eq!(alarms(world), alarmed + 1, "{wrong}");
+}
+
+/// Nobody gets in, both are told why there is no TLS with it, nobody is alarmed, and the server has heard nothing.
+fn not_spoken_with(world: &World, target: &str, (wrong, why): (&str, &str)) {
+    let alarmed = alarms(world);
+    turned_away(
+        world,
+        target,
+        (wrong, &["TG404", why], &format!("it {why}")),
+    );
+    assert_eq!(alarms(world), alarmed, "{wrong}");
+    assert!(world.server_log().contains("target.handshake_failed"));
+}
+
+/// Nobody gets in, alice and bob are told this, and the server has heard nothing.
+fn turned_away(world: &World, target: &str, (wrong, said, told): (&str, &[&str], &str)) {
     let before = came(world);
     let ran = psql(world, target, "select 1");
-    let said = err(&ran);
+    let heard = err(&ran);
     assert!(!ran.status.success(), "{wrong}: {}", out(&ran));
     assert!(
-        said.contains("TG402") && said.contains("nothing was sent to it"),
-        "{wrong}: {said}"
+        said.iter().all(|said| heard.contains(said)),
+        "{wrong}: {heard}"
     );
     let ran = tested(world, target);
-    let said = err(&ran);
-    let told = format!("does not prove to be the one that was added: its certificate{why}");
+    let heard = err(&ran);
     assert!(
-        !ran.status.success() && said.contains(&told),
-        "{wrong}: {said}"
+        !ran.status.success() && heard.contains(told),
+        "{wrong}: {heard}"
     );
     until("the server has written it down", || {
         let now = came(world);
@@ -259,6 +285,7 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
         LONG,
     );
     desk.server("ours", "expired", &name, OVER);
+    desk.server("another", "another_and_expired", &name, OVER);
     desk.server(
         "ours",
         "not_yet",
@@ -284,17 +311,24 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
     for (wrong, behind, why) in [
         ("another_ca", None, " is not by the CA"),
         ("another_name", None, " is not for the name"),
-        ("expired", None, " has expired"),
-        ("not_yet", None, " does not hold yet"),
+        // Over or not: whoever has it is not the one.
+        ("another_and_expired", None, " is not by the CA"),
         (
             "by_a_server",
             Some("right"),
-            ", or how it speaks TLS, is not as it should be",
+            " does not lead to the CA that was given",
         ),
         ("for_clients", None, " is not for servers"),
     ] {
         shows(&world, &desk, wrong, behind);
         kept_away(&world, "named", (wrong, why));
+    }
+    for (wrong, why) in [
+        ("expired", "shows a certificate that has expired"),
+        ("not_yet", "shows a certificate that does not hold yet"),
+    ] {
+        shows(&world, &desk, wrong, None);
+        not_spoken_with(&world, "named", (wrong, why));
     }
     shows(&world, &desk, "right", None);
     gets_in(&world, "named");

@@ -192,6 +192,9 @@ async fn entered(
                 return words::target_foreign(name, spoken);
             }
             Err(words::Unentered::Wayless { why }) => return words::target_wayless(name, &why),
+            Err(words::Unentered::Handshake(fault)) => {
+                return words::target_unencrypted(name, fault);
+            }
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => {
                 return match &standing {

@@ -221,7 +221,7 @@ pub enum Fate {
     Unseen,
 }
 
-/// Why the certificate that a server shows does not prove who it is.
+/// Why a server is another one than the one that was added, by the certificate that it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateFault {
     /// It is not the one that is pinned.
@@ -230,16 +230,12 @@ pub enum CertificateFault {
     Stranger,
     /// It is made out to others.
     Misnamed,
-    /// It is over.
-    Expired,
-    /// It holds later.
-    Early,
-    /// It is for something else than being a server.
+    /// It is for something else than being a server: a client of the same CA shows its own.
     Misused,
     /// Whoever shows it does not have its key, or it is signed by another key than it says.
     Unsigned,
-    /// It is broken, or the server spoke TLS otherwise than it may.
-    Odd,
+    /// What stands between it and the CA is not as it should be: signed by who is no CA, or by one that may not.
+    Astray,
 }
 
 impl CertificateFault {
@@ -251,13 +247,84 @@ impl CertificateFault {
             Self::Misnamed => {
                 "its certificate is not for the name that was given: that has to be among its subjectAltName"
             }
-            Self::Expired => "its certificate has expired",
-            Self::Early => "its certificate does not hold yet, or the bastion's clock is behind",
             Self::Misused => "its certificate is not for servers",
             Self::Unsigned => {
                 "it does not have the key of the certificate that it shows, or that is signed by another key than it says"
             }
-            Self::Odd => "its certificate, or how it speaks TLS, is not as it should be",
+            Self::Astray => {
+                "its certificate does not lead to the CA that was given as one has to: it is a CA's own, or by one that may not sign it"
+            }
+        }
+    }
+}
+
+/// Why there is no TLS with a server of which nothing says that it is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFault {
+    /// Its certificate is over.
+    Expired,
+    /// Its certificate holds later.
+    Early,
+    /// Its certificate cannot be judged.
+    Unreadable,
+    /// It speaks nothing of what is spoken with it.
+    Version,
+    /// It gave up, and said so in TLS's own way.
+    Alert,
+    /// It sent more at once than TLS has.
+    Oversized,
+    /// It does not keep to the rules of TLS.
+    Misbehaved,
+    /// We cannot begin: what it is known by, or what is shown to it, cannot be used.
+    Unready,
+}
+
+impl TlsFault {
+    /// Whether it is about the certificate that the server shows.
+    pub fn is_of_certificate(self) -> bool {
+        match self {
+            Self::Expired | Self::Early | Self::Unreadable => true,
+            Self::Version | Self::Alert | Self::Oversized | Self::Misbehaved | Self::Unready => {
+                false
+            }
+        }
+    }
+
+    /// What it does, behind its name.
+    pub fn fact(self) -> &'static str {
+        match self {
+            Self::Expired => "shows a certificate that has expired",
+            Self::Early => {
+                "shows a certificate that does not hold yet, or the bastion's clock is behind"
+            }
+            Self::Unreadable => "shows a certificate that cannot be judged",
+            Self::Version => {
+                "speaks none of the versions and ciphers of TLS that are spoken with it"
+            }
+            Self::Alert => "gave TLS up with an alert",
+            Self::Oversized => "sends records that are too long for TLS",
+            Self::Misbehaved => "does not keep to the rules of TLS",
+            Self::Unready => "is known by what cannot be read, or is to be shown what does not fit",
+        }
+    }
+
+    /// What to do, for those who manage targets.
+    pub(in crate::words) fn advice(self) -> &'static str {
+        match self {
+            Self::Expired => {
+                "give the server a new certificate: ssl_cert_file in its postgresql.conf"
+            }
+            Self::Early => "see whether the clocks of the bastion and of the CA are right",
+            Self::Unreadable => {
+                "give the server a certificate with a key of ECDSA, Ed25519 or RSA of 2048 bits and more, signed with SHA-256"
+            }
+            Self::Version | Self::Alert => {
+                "see in the server's own log why; it has to speak TLS 1.2 or 1.3: ssl_max_protocol_version, ssl_ciphers in its postgresql.conf"
+            }
+            Self::Oversized | Self::Misbehaved => {
+                "see what answers there, and what stands in between: openssl s_client -starttls postgres -connect ADDRESS"
+            }
+            Self::Unready => "take it out and add it again: tidegate target rm NAME",
         }
     }
 }

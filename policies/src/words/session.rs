@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::cli::doctor::exchange;
+use super::postgres::TlsFault;
 use super::reach::Summary;
 use super::{Shown, Words};
 use crate::{Entry, SessionAttrs, TargetName};
@@ -24,6 +25,8 @@ pub enum Unreachable {
     Broken,
     /// Another machine answers there than the one we know.
     Impostor,
+    /// There is no TLS with it.
+    Handshake(TlsFault),
     /// The target does not accept our certificate.
     Refused,
     /// It is a database, and refuses us.
@@ -227,6 +230,7 @@ impl Shown for Missed<'_> {
                 format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),
             )
             .hint(format!("ask an administrator to run: tidegate target test {target}")),
+            Unreachable::Handshake(fault) => failed(target, fault.fact()),
             Unreachable::Refused => unaccepted(
                 target,
                 "does not accept tidegate's certificate",

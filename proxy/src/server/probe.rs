@@ -140,6 +140,7 @@ fn unentered((target, login): (&Target, &Login), refused: ConnectError) -> Unent
         ConnectError::Refused(said) => Unentered::Refused { said },
         ConnectError::Impostor(why) => Unentered::Impostor { why },
         ConnectError::Unproven(fault) => Unentered::Unproven(fault),
+        ConnectError::Handshake(fault) => Unentered::Handshake(fault),
         ConnectError::NoAlgorithm { spoken } => Unentered::NoAlgorithm(spoken),
         refused @ (ConnectError::Hop { .. }
         | ConnectError::Onward { .. }

@@ -163,6 +163,7 @@ fn unreachable(refused: &ConnectError, terms: &Terms) -> Option<Unreachable> {
         ConnectError::Io(broke) => Some(parted(broke)),
         ConnectError::Hop { source, .. } => behind(source).map(Unreachable::Behind),
         ConnectError::Impostor(_) | ConnectError::Unproven(_) => Some(Unreachable::Impostor),
+        ConnectError::Handshake(fault) => Some(Unreachable::Handshake(*fault)),
         ConnectError::NoAlgorithm { .. } => Some(Unreachable::NoAlgorithm),
         ConnectError::Refused(said) if is_busy(said) => Some(Unreachable::Busy),
         ConnectError::Refused(said) if terms.protocol == Protocol::Postgres => {
@@ -227,6 +228,7 @@ fn behind(refused: &ConnectError) -> Option<InFront> {
         ConnectError::Impostor(_) | ConnectError::Unproven(_) => Some(InFront::Impostor),
         ConnectError::Refused(_) => Some(InFront::Refused),
         ConnectError::Violation(_)
+        | ConnectError::Handshake(_)
         | ConnectError::NoAlgorithm { .. }
         | ConnectError::Unreadable
         | ConnectError::Unsuited { .. }

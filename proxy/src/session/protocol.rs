@@ -14,6 +14,7 @@ use control::onetime::{OneTimeSecret, Verifier};
 use policies::words::Words;
 use policies::words::cli::doctor::no_algorithm;
 use policies::words::host_key::HostKeyFault;
+use policies::words::postgres::TlsFault;
 use policies::{
     Algorithms, Ask, Credential, HostPort, Login, PrincipalName, SecretId, SessionAttrs, TargetName,
 };
@@ -190,6 +191,9 @@ pub enum ConnectError {
     /// It is an SSH server that proved to be another one.
     #[error("the target did not prove who it is: {0}")]
     Unproven(HostKeyFault),
+    /// It is a database server with which there is no TLS, of which nothing says that it is another one.
+    #[error("the target {}", .0.fact())]
+    Handshake(TlsFault),
     /// It is an SSH server that speaks none of the algorithms that are spoken with it.
     #[error("{}", no_algorithm(*.spoken))]
     NoAlgorithm {

@@ -23,6 +23,7 @@ pub use powers::{Power, PowerKind, powerful};
 
 use super::Trouble;
 use crate::words::host_key::HostKeyFault;
+use crate::words::postgres::TlsFault;
 use crate::words::session::is_about_time;
 use crate::words::target::{SaslFault, asks_for};
 use crate::{Algorithms, Entry, Protocol};
@@ -341,6 +342,8 @@ pub enum Unentered {
     },
     /// It speaks none of the algorithms that are spoken with it.
     NoAlgorithm(Algorithms),
+    /// There is no TLS with it.
+    Handshake(TlsFault),
     /// It broke off.
     Down,
     /// No certificate could be made.
@@ -403,6 +406,12 @@ fn shut_database(role: &str, said: &str) -> String {
 /// A target answered, and broke off when we logged in.
 pub fn target_broken(target: &str) -> Finding {
     target_down(target, "it broke off while tidegate logged in")
+}
+
+/// There is no TLS with a target.
+pub fn target_unencrypted(target: &str, fault: TlsFault) -> Finding {
+    let found = format!("it {}", fault.fact());
+    bad(format!("target {target}"), found, fault.advice())
 }
 
 /// No certificate could be made to try a target with.

@@ -73,7 +73,7 @@ impl Stopper {
     async fn ask(&self, shown: Option<&PassKey>) -> Result<(), StopError> {
         // Made when it is needed: most sessions have nothing stopped.
         let trust = Trust::new(&self.host.server, &self.host.addr.host, shown)
-            .map_err(|odd| StopError::Unreached(ConnectError::Impostor(odd.to_string())))?;
+            .map_err(|odd| StopError::Unreached(back::unready(&odd)))?;
         let stream = self.road.go(&self.host.addr).await;
         let stream = stream.map_err(StopError::Unreached)?;
         let mut tls = match back::secure(stream, &trust).await {

@@ -172,7 +172,7 @@ impl Admin {
         let mut reached = false;
         let entering = async {
             let trust = Trust::new(&host.server, &host.addr.host, Some(key))
-                .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+                .map_err(|odd| back::unready(&odd))?;
             let stream = road.go(&host.addr).await?;
             let mut tls = back::secure(stream, &trust).await?;
             reached = true;

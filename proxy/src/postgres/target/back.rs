@@ -6,8 +6,8 @@
 use std::io::{Error, ErrorKind};
 
 use ca::PassKey;
-use policies::words::postgres::CertificateFault;
-use rustls::{CertificateError, Error as TlsError};
+use policies::words::postgres::{CertificateFault, TlsFault};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -127,43 +127,98 @@ where
         .map_err(tls_error)
 }
 
-/// Tells an impostor from a broken connection.
+/// Tells an impostor from a server with which there is no TLS, and both from a broken connection.
 fn tls_error(error: Error) -> ConnectError {
     match error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<TlsError>())
     {
-        Some(TlsError::AlertReceived(alert)) => {
+        Some(TlsError::AlertReceived(alert)) if is_of_ours(*alert) => {
             ConnectError::Refused(format!("TLS alert {alert:?}"))
         }
         Some(refused) => {
-            warn!(reason = %refused, "target.unproven");
-            ConnectError::Impostor(unproven(refused).fact().to_owned())
+            let met = met(refused);
+            if met.is_impostor() {
+                warn!(reason = %refused, "target.unproven");
+            } else {
+                warn!(reason = %refused, "target.handshake_failed");
+            }
+            met
         }
         None => ConnectError::Io(error),
     }
 }
 
-/// What is wrong with who it says it is.
-fn unproven(error: &TlsError) -> CertificateFault {
-    use CertificateError as Found;
-    let TlsError::InvalidCertificate(found) = error else {
-        return CertificateFault::Odd;
+/// What cannot be begun with: what the target is known by cannot be read, or what it is to be shown does not fit.
+pub(in crate::postgres) fn unready(odd: &TlsError) -> ConnectError {
+    warn!(reason = %odd, "target.handshake_failed");
+    ConnectError::Handshake(TlsFault::Unready)
+}
+
+/// Whether this alert is about the certificate that we show (RFC 8446, section 6.2).
+fn is_of_ours(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    [
+        Alert::BadCertificate,
+        Alert::UnsupportedCertificate,
+        Alert::CertificateRevoked,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+        Alert::AccessDenied,
+        Alert::DecryptError,
+        Alert::CertificateRequired,
+    ]
+    .contains(&alert)
+}
+
+/// Who was met, where TLS came to nothing: another server than the one that was added only where that is shown.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is or will be is a server that does not keep to the rules"
+)]
+fn met(error: &TlsError) -> ConnectError {
+    let fault = match error {
+        TlsError::InvalidCertificate(found) => match judged(found) {
+            Ok(another) => return ConnectError::Impostor(another.fact().to_owned()),
+            Err(fault) => fault,
+        },
+        TlsError::AlertReceived(_) => TlsFault::Alert,
+        TlsError::PeerIncompatible(_) | TlsError::NoApplicationProtocol => TlsFault::Version,
+        TlsError::PeerSentOversizedRecord => TlsFault::Oversized,
+        TlsError::General(_)
+        | TlsError::InconsistentKeys(_)
+        | TlsError::FailedToGetCurrentTime
+        | TlsError::FailedToGetRandomBytes
+        | TlsError::EncryptError => TlsFault::Unready,
+        _other => TlsFault::Misbehaved,
     };
+    ConnectError::Handshake(fault)
+}
+
+/// Whether the certificate that was shown is another server's, and by what; or what else is wrong with it.
+fn judged(found: &CertificateError) -> Result<CertificateFault, TlsFault> {
+    use CertificateError as Found;
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "whatever else there is or will be has no sentence of its own"
     )]
     match found {
-        Found::Expired | Found::ExpiredContext { .. } => CertificateFault::Expired,
-        Found::NotValidYet | Found::NotValidYetContext { .. } => CertificateFault::Early,
-        Found::NotValidForName | Found::NotValidForNameContext { .. } => CertificateFault::Misnamed,
-        Found::UnknownIssuer => CertificateFault::Stranger,
+        Found::Expired | Found::ExpiredContext { .. } => Err(TlsFault::Expired),
+        Found::NotValidYet | Found::NotValidYetContext { .. } => Err(TlsFault::Early),
+        Found::NotValidForName | Found::NotValidForNameContext { .. } => {
+            Ok(CertificateFault::Misnamed)
+        }
+        Found::UnknownIssuer => Ok(CertificateFault::Stranger),
         // Of the handshake too: whoever shows what is pinned without having its key.
-        Found::BadSignature => CertificateFault::Unsigned,
-        Found::ApplicationVerificationFailure => CertificateFault::Another,
-        Found::InvalidPurpose | Found::InvalidPurposeContext { .. } => CertificateFault::Misused,
-        _other => CertificateFault::Odd,
+        Found::BadSignature => Ok(CertificateFault::Unsigned),
+        Found::ApplicationVerificationFailure => Ok(CertificateFault::Another),
+        Found::InvalidPurpose | Found::InvalidPurposeContext { .. } => {
+            Ok(CertificateFault::Misused)
+        }
+        // What webpki says of the way to the CA.
+        Found::Other(_) => Ok(CertificateFault::Astray),
+        _other => Err(TlsFault::Unreadable),
     }
 }
 
@@ -407,7 +462,52 @@ fn closed(mut cut: Vec<u8>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use rustls::{OtherError, PeerIncompatible, PeerMisbehaved};
+
     use super::*;
+
+    #[test]
+    fn only_another_server_is_an_impostor() {
+        let met = |error: TlsError| tls_error(Error::new(ErrorKind::InvalidData, error));
+        let odd = OtherError(std::sync::Arc::new(Error::other("no CA")));
+        for another in [
+            CertificateError::ApplicationVerificationFailure,
+            CertificateError::UnknownIssuer,
+            CertificateError::NotValidForName,
+            CertificateError::BadSignature,
+            CertificateError::InvalidPurpose,
+            CertificateError::Other(odd),
+        ] {
+            let met = met(TlsError::InvalidCertificate(another.clone()));
+            assert!(met.is_impostor(), "{another:?}: {met:?}");
+        }
+        let of = |alert| TlsError::AlertReceived(alert);
+        for (error, want) in [
+            (CertificateError::Expired.into(), TlsFault::Expired),
+            (CertificateError::NotValidYet.into(), TlsFault::Early),
+            (CertificateError::BadEncoding.into(), TlsFault::Unreadable),
+            (
+                PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
+                TlsFault::Version,
+            ),
+            (of(AlertDescription::ProtocolVersion), TlsFault::Alert),
+            (of(AlertDescription::HandshakeFailure), TlsFault::Alert),
+            (TlsError::PeerSentOversizedRecord, TlsFault::Oversized),
+            (
+                PeerMisbehaved::TooManyEmptyFragments.into(),
+                TlsFault::Misbehaved,
+            ),
+            (TlsError::DecryptError, TlsFault::Misbehaved),
+        ] {
+            let met = met(error);
+            assert!(
+                matches!(&met, ConnectError::Handshake(fault) if *fault == want),
+                "{want:?}: {met:?}"
+            );
+        }
+        let refused = met(of(AlertDescription::UnknownCA));
+        assert!(matches!(&refused, ConnectError::Refused(said) if said == "TLS alert UnknownCA"));
+    }
 
     #[test]
     fn the_major_version_is_read_from_what_the_server_says_of_itself() {

@@ -200,7 +200,7 @@ impl Search<'_> {
             parameters,
         } = self.caller;
         let trust = Trust::new(&host.server, &host.addr.host, Some(key));
-        let trust = trust.map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+        let trust = trust.map_err(|odd| back::unready(&odd))?;
         let peer = io.peer();
         let entering = async {
             let mut tls = back::secure(ReadAhead::new(io), &trust).await?;

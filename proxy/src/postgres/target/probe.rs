@@ -153,7 +153,7 @@ async fn enter_at(
     let stream = road.go(&host.addr).await?;
     let entering = async {
         let trust = Trust::new(&host.server, &host.addr.host, Some(key))
-            .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+            .map_err(|odd| back::unready(&odd))?;
         let mut tls = back::secure(stream, &trust).await?;
         let greeting = back::login(&mut tls, (login.as_str(), key), &endpoint.dbname, &[]).await;
         let greeting = greeting.map_err(|refused| refused.error)?;

@@ -64,8 +64,8 @@ async fn lets_in(
     at: (&Login, &str),
     road: &dyn Road,
 ) -> Result<bool, ConnectError> {
-    let trust = Trust::new(&host.server, &host.addr.host, None)
-        .map_err(|odd| ConnectError::Impostor(odd.to_string()))?;
+    let trust =
+        Trust::new(&host.server, &host.addr.host, None).map_err(|odd| back::unready(&odd))?;
     let stream = road.go(&host.addr).await?;
     match back::secure(stream, &trust).await {
         Ok(mut tls) => {
@@ -74,6 +74,10 @@ async fn lets_in(
             }
         }
         Err(impostor @ ConnectError::Impostor(_)) => return Err(impostor),
+        // Who does not prove to be it hears nothing in clear either.
+        Err(ConnectError::Handshake(fault)) if fault.is_of_certificate() => {
+            return Err(ConnectError::Handshake(fault));
+        }
         // Some servers end the handshake where no certificate is shown.
         Err(_refused) => {}
     }
