@@ -37,8 +37,6 @@ use std::{fmt, io};
 use ca::{Pass, ServerIdentity};
 use control::onetime::OneTimePasswords;
 use policies::words;
-use policies::words::Shown as _;
-use policies::words::postgres::Complaint;
 use policies::words::postgres::Lines;
 use policies::{Endpoint, Login, MARKER, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
@@ -63,8 +61,7 @@ pub(crate) use statement::classified;
 use client::cancel::{Cancels, Issued};
 use client::front::{self, Door};
 use client::greeting::{self, Wanted};
-use client::settings::{self, Beginner};
-use client::startup;
+use client::startup::{self, Startup};
 use gate::Gate;
 use halt::stopper::Stopper;
 use halt::turns::Servers;
@@ -180,30 +177,17 @@ impl Postgres {
     }
 
     /// Asks about what the client would begin with, and writes it down, before the target hears of it.
-    async fn begin(
-        &self,
-        settings: &[(String, String)],
-        scope: &Scope,
-    ) -> Result<(), ConnectError> {
-        if settings.is_empty() {
+    async fn begin(&self, startup: &Startup, scope: &Scope) -> Result<(), ConnectError> {
+        if startup.parameters.is_empty() {
             return Ok(());
         }
         // Before anything is asked: what is refused was asked for all the same.
-        note(scope, "startup", &words::target::began_with(settings))?;
+        let told = words::target::began_with(&startup.parameters);
+        note(scope, "startup", &told)?;
         let mut gate = Gate::new(Arc::clone(&self.known)).sharing(scope.share());
-        for (name, value) in settings {
-            match settings::beginner(name, value) {
-                Beginner::Anybody => {}
-                Beginner::WhoMay(statement) => {
-                    let judged = gate.begins_with((name, &statement), scope).await;
-                    judged.map_err(ConnectError::Setting)?;
-                }
-                Beginner::Nobody => {
-                    let (name, why) = (name.clone(), None);
-                    let words = Complaint::Setting { name, why }.words();
-                    return Err(ConnectError::Setting(words));
-                }
-            }
+        for (name, statement) in &startup.asked {
+            let judged = gate.begins_with((name, statement), scope).await;
+            judged.map_err(ConnectError::Setting)?;
         }
         Ok(())
     }
@@ -273,7 +257,7 @@ impl Protocol for Postgres {
             return Err(ConnectError::Violation("it is no database".to_owned()));
         };
         let account = pass.terms.account();
-        self.begin(&front.startup.parameters, scope).await?;
+        self.begin(&front.startup, scope).await?;
         let entered = enter(front, dialled, (endpoint, &account), &pass).await;
         let Entered {
             tls,

@@ -35,6 +35,8 @@ pub(crate) struct Startup {
     pub(crate) database: String,
     /// Session parameters, in the client's order; behind them those of `options`. Each is there once.
     pub(crate) parameters: Vec<(String, String)>,
+    /// Those of them that not everybody may begin with, each with the statement that it is judged as.
+    pub(crate) asked: Vec<(String, String)>,
 }
 
 /// What is answered with `NegotiateProtocolVersion`.
@@ -112,7 +114,7 @@ fn layout<T>(read: Result<T, Violation>) -> Result<T, StartupError> {
 
 fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> {
     let (mut user, mut database) = (None, None);
-    let (mut options, mut parameters) = (Vec::new(), Vec::<(String, String)>::new());
+    let (mut options, mut settings) = (Vec::new(), Settings::default());
     let (mut names, mut given) = (Vec::new(), Vec::new());
     loop {
         let name = utf8(layout(fields.text())?)?;
@@ -133,16 +135,17 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
                 given = settings::options(&value).ok_or(StartupError::Parameter(name))?;
             }
             option if option.starts_with("_pq_.") => options.push(name),
-            _setting => parameters.push(known(name, value)?),
+            _setting => settings.take(name, value)?,
         }
         names.push(folded);
     }
     layout(fields.end())?;
     for (name, value) in given {
-        // What is said by itself counts more, as at the server.
-        let (name, value) = known(name, value)?;
-        if !names.contains(&name.to_ascii_lowercase()) {
-            parameters.push((name, value));
+        // What is said by itself counts more, as at the server; what nobody may say is refused all the same.
+        if names.contains(&name.to_ascii_lowercase()) {
+            Settings::default().take(name, value)?;
+        } else {
+            settings.take(name, value)?;
         }
     }
     let user = user
@@ -162,15 +165,28 @@ fn session(minor: u16, mut fields: Fields<'_>) -> Result<Startup, StartupError> 
         unknown,
         user,
         database,
-        parameters,
+        parameters: settings.parameters,
+        asked: settings.asked,
     })
 }
 
-/// A setting that one may begin with, if perhaps not everybody.
-fn known(name: String, value: String) -> Result<(String, String), StartupError> {
-    match settings::beginner(&name, &value) {
-        Beginner::Anybody | Beginner::WhoMay(_) => Ok((name, value)),
-        Beginner::Nobody => Err(StartupError::Parameter(name)),
+/// The settings that a session is to begin with, and which of them are to be asked about.
+#[derive(Default)]
+struct Settings {
+    parameters: Vec<(String, String)>,
+    asked: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// Takes one that may be begun with, if perhaps not by everybody.
+    fn take(&mut self, name: String, value: String) -> Result<(), StartupError> {
+        match settings::beginner(&name, &value) {
+            Beginner::Anybody => {}
+            Beginner::WhoMay(statement) => self.asked.push((name.clone(), statement)),
+            Beginner::Nobody => return Err(StartupError::Parameter(name)),
+        }
+        self.parameters.push((name, value));
+        Ok(())
     }
 }
 
@@ -266,14 +282,40 @@ mod tests {
         let options = "-c search_path=a -c timezone=CET -c Jit=off";
         let pairs = [("user", "app"), ("options", options), ("TimeZone", "UTC")];
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let startup = ask(V3, &pairs).unwrap();
         assert_eq!(
-            ask(V3, &pairs).unwrap().parameters,
+            startup.parameters,
             [
                 pair("TimeZone", "UTC"),
                 pair("search_path", "a"),
                 pair("Jit", "off")
             ]
         );
+        // Whoever is let in is asked for by what is here, and by nothing that is read once more.
+        let asked: Vec<&str> = startup
+            .asked
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(asked, ["search_path"]);
+    }
+
+    #[test]
+    fn what_is_overruled_and_nobody_may_say_is_refused() {
+        let pairs = [
+            ("user", "app"),
+            ("options", "-c role=postgres"),
+            ("role", "x"),
+        ];
+        let refused = Err(StartupError::Parameter("role".to_owned()));
+        assert_eq!(ask(V3, &pairs), refused);
+        let pairs = [
+            ("user", "app"),
+            ("options", "-c work_mem=1MB"),
+            ("work_mem", "2MB"),
+        ];
+        let startup = ask(V3, &pairs).unwrap();
+        assert_eq!((startup.parameters.len(), startup.asked.len()), (1, 1));
     }
 
     #[test]
