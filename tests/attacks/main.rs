@@ -21,6 +21,7 @@ mod postgres_stream;
 mod postgres_target;
 mod ssh_exchange;
 mod ssh_flood;
+mod ssh_hostkey;
 mod ssh_jump;
 mod ssh_login;
 mod ssh_rekey;

@@ -48,6 +48,7 @@ fn exchanges() -> Vec<Exchange<'static>> {
             method,
             point,
             before_newkeys: &[],
+            ..Exchange::default()
         })
     };
     [Method::Curve, Method::Hybrid]
@@ -80,6 +81,7 @@ fn who_does_not_look_takes_such_a_value() {
             method,
             point: Some(SMALL[0]),
             before_newkeys: &[],
+            ..Exchange::default()
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let addr = listener.local_addr().expect("it is bound");
@@ -121,6 +123,7 @@ fn target(
                     method,
                     point,
                     before_newkeys: &before,
+                    ..Exchange::default()
                 };
                 let peer = SshPeer::answer_by(stream, SEED, &exchange);
                 // Whoever agreed says who they are now.

@@ -11,6 +11,7 @@
 )]
 
 mod account_escapes;
+mod account_openings;
 mod account_orders;
 mod accounts;
 mod audit;

@@ -21,23 +21,23 @@ use crate::{err, out};
 const FULL: Duration = Duration::from_millis(500);
 
 /// More messages than it takes to open a session.
-const MESSAGES_MAX: u32 = 200;
+pub(crate) const MESSAGES_MAX: u32 = 200;
 
 /// The way to a target, and who goes there.
-struct Opening<'a> {
-    world: &'a World,
-    holdup: &'a Holdup,
+pub(crate) struct Opening<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) holdup: &'a Holdup,
     /// The target, the account or role there, and what alice types.
-    target: &'a str,
-    login: &'a str,
-    line: &'a [&'a str],
+    pub(crate) target: &'a str,
+    pub(crate) login: &'a str,
+    pub(crate) line: &'a [&'a str],
     /// What becomes of what stood still, afterwards.
-    afterwards: Afterwards,
+    pub(crate) afterwards: Afterwards,
 }
 
 /// What becomes of what a target stood still behind.
 #[derive(Clone, Copy)]
-enum Afterwards {
+pub(crate) enum Afterwards {
     /// The target gets it, and goes on.
     GoesOn,
     /// The target never gets it. So whatever it hears was sent later.
@@ -45,10 +45,10 @@ enum Afterwards {
 }
 
 /// What was to be seen of a session whose grant was revoked while it was being opened.
-struct Revoked {
-    ran: Output,
+pub(crate) struct Revoked {
+    pub(crate) ran: Output,
     /// How much tidegate had sent before, and in the end.
-    sent: (u64, u64),
+    pub(crate) sent: (u64, u64),
 }
 
 impl Opening<'_> {
@@ -60,7 +60,11 @@ impl Opening<'_> {
 
     /// Has the target stand still behind so many messages, and revokes the grant then. Nothing where there are not so
     /// many before alice has what she came for.
-    fn revoked_behind(&self, messages: u32, meanwhile: impl FnOnce()) -> Option<Revoked> {
+    pub(crate) fn revoked_behind(
+        &self,
+        messages: u32,
+        meanwhile: impl FnOnce(),
+    ) -> Option<Revoked> {
         let (world, holdup) = (self.world, self.holdup);
         // Before the grant: what it needs there is made with it.
         holdup.arm(messages);

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Output};
 
 use proxy::demo::{Daemon, Ending, Signals, current_login, free_port};
@@ -137,33 +138,26 @@ impl AccountHost {
     }
 
     fn add(&self, world: &World, host_key: &str, has_own: bool) {
-        let addr = format!("127.0.0.1:{}", self.port);
-        let line = [
-            "tidegate",
-            "target",
-            "add",
-            "ssh",
-            "acct1",
-            "--addr",
-            &addr,
-            "--login",
-            "deploy",
-            "--login",
-            "ops",
-            "--accounts",
-            "root",
-            "--host-key",
-            host_key.trim(),
-            "--label",
-            "env=dev",
-        ];
         let own: &[&str] = if has_own {
             &["--accounts-command", OWN_PROGRAM]
         } else {
             &[]
         };
-        let line = [&line[..], own].concat();
-        world.bob().run(&line).expect("bob adds it");
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        add(world, host_key, addr, own);
+    }
+
+    /// Has bob take it out and add it again, reached at this address.
+    ///
+    /// # Panics
+    ///
+    /// When that does not work.
+    pub fn move_to(&self, world: &World, addr: SocketAddr) {
+        let rm = ["tidegate", "target", "rm", "acct1", "--yes"];
+        world.bob().run(&rm).expect("bob takes it out");
+        let key = world.dir().join("acct1/host_key.pub");
+        let key = fs::read_to_string(key).expect("a key");
+        add(world, &key, addr, &[]);
     }
 
     /// The port it listens on.
@@ -233,4 +227,30 @@ impl AccountHost {
             self.traces().is_empty().then_some(())
         });
     }
+}
+
+/// Has bob add it, with this besides.
+fn add(world: &World, host_key: &str, addr: SocketAddr, own: &[&str]) {
+    let addr = addr.to_string();
+    let line = [
+        "tidegate",
+        "target",
+        "add",
+        "ssh",
+        "acct1",
+        "--addr",
+        &addr,
+        "--login",
+        "deploy",
+        "--login",
+        "ops",
+        "--accounts",
+        "root",
+        "--host-key",
+        host_key.trim(),
+        "--label",
+        "env=dev",
+    ];
+    let line = [&line[..], own].concat();
+    world.bob().run(&line).expect("bob adds it");
 }

@@ -135,7 +135,10 @@ impl SshPeer {
     pub fn connect_by(addr: SocketAddr, exchange: &Exchange<'_>) -> io::Result<Self> {
         let mut peer = Self::begin(TcpStream::connect(addr)?, "SSH-2.0-peer\r\n")?;
         let theirs = read_line(&mut peer.stream)?;
-        let ours = peer.send_kexinit(exchange.method, "kex-strict-c-v00@openssh.com")?;
+        let ours = peer.send_kexinit(
+            (exchange.method, "kex-strict-c-v00@openssh.com"),
+            "ssh-ed25519",
+        )?;
         let theirs_init = peer.wait(msg::KEXINIT)?;
         for message in exchange.before_newkeys {
             peer.send(message)?;
@@ -173,15 +176,20 @@ impl SshPeer {
     ) -> io::Result<Self> {
         let mut peer = Self::begin(stream, "SSH-2.0-peer\r\n")?;
         let theirs = read_line(&mut peer.stream)?;
-        let ours = peer.send_kexinit(exchange.method, "kex-strict-s-v00@openssh.com")?;
+        let kind = exchange.shown.map_or("ssh-ed25519", |(kind, _shown)| kind);
+        let ours = peer.send_kexinit((exchange.method, "kex-strict-s-v00@openssh.com"), kind)?;
         let theirs_init = peer.wait(msg::KEXINIT)?;
         let init = peer.wait(msg::KEX_ECDH_INIT)?;
         let their_public = take(&mut &init[1..])?;
         let (public, shared) = exchange.answer(&their_public)?;
         let key = Ed25519KeyPair::from_seed_unchecked(&host_seed).map_err(odd)?;
         let mut host = Vec::new();
-        put(&mut host, b"ssh-ed25519");
-        put(&mut host, key.public_key().as_ref());
+        if let Some((_kind, shown)) = exchange.shown {
+            host.extend_from_slice(shown);
+        } else {
+            put(&mut host, b"ssh-ed25519");
+            put(&mut host, key.public_key().as_ref());
+        }
         let versions = (theirs.as_slice(), &b"SSH-2.0-peer"[..]);
         let publics = (their_public.as_slice(), public.as_slice());
         let hash = exchange_hash(versions, (&theirs_init, &ours), &host, publics, &shared);
@@ -219,12 +227,16 @@ impl SshPeer {
         })
     }
 
-    fn send_kexinit(&mut self, method: Method, strict: &str) -> io::Result<Vec<u8>> {
+    fn send_kexinit(
+        &mut self,
+        (method, strict): (Method, &str),
+        host_kind: &str,
+    ) -> io::Result<Vec<u8>> {
         let kex = format!("{},{strict}", method.name());
         let (cipher, mac) = ("aes128-gcm@openssh.com", "hmac-sha2-256-etm@openssh.com");
         let lists = [
             kex.as_str(),
-            "ssh-ed25519",
+            host_kind,
             cipher,
             cipher,
             mac,

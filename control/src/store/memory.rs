@@ -28,6 +28,8 @@ struct Shared {
     grown: Notify,
     silent: AtomicBool,
     hung: watch::Sender<bool>,
+    /// Whether intents to sign are held up, and how many are.
+    signing: watch::Sender<(bool, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,30 @@ impl MemoryStore {
     /// Makes every call wait from here on, or go on.
     pub fn hang(&self, hung: bool) {
         self.shared.hung.send_replace(hung);
+    }
+
+    /// Makes every intent to sign a certificate wait from here on, and nothing else; or go on.
+    pub fn hold_signing(&self, held: bool) {
+        self.shared.signing.send_modify(|signing| signing.0 = held);
+    }
+
+    /// Returns when an intent to sign is held up.
+    pub async fn is_signing(&self) {
+        let mut signing = self.shared.signing.subscribe();
+        drop(signing.wait_for(|(_held, waiting)| *waiting > 0).await);
+    }
+
+    /// Returns when these may be written down.
+    async fn signs(&self, events: &[Event]) {
+        let is_intent =
+            |event: &Event| matches!(event.happening, Happening::CertificateIntended { .. });
+        if !events.iter().any(is_intent) {
+            return;
+        }
+        let mut signing = self.shared.signing.subscribe();
+        let count = |signing: &mut (bool, u32)| signing.1 = signing.1.saturating_add(1);
+        self.shared.signing.send_modify(count);
+        drop(signing.wait_for(|(held, _waiting)| !held).await);
     }
 
     /// Returns when the store does not hang.
@@ -165,6 +191,7 @@ impl Store for MemoryStore {
 
     async fn submit(&self, events: Vec<Event>) -> Result<Receipt, StoreError> {
         self.turn().await;
+        self.signs(&events).await;
         let mut book = self.book()?;
         events.iter().try_for_each(|event| book.record(event))?;
         Ok(Receipt::durable())

@@ -25,6 +25,8 @@ pub struct Exchange<'a> {
     pub point: Option<[u8; 32]>,
     /// What is sent in the middle of it; an attacker on the way could have.
     pub before_newkeys: &'a [Message],
+    /// What a host says it is known by, and of which kind that is. The key that it signs with, where there is none.
+    pub shown: Option<(&'a str, &'a [u8])>,
 }
 
 /// A method of agreeing on keys.
