@@ -107,7 +107,7 @@ pub enum RequestError {
         /// The request.
         id: RequestId,
     },
-    /// They have approved it before.
+    /// They have approved it before, for no longer.
     #[error("approve request `{id}` twice")]
     Twice {
         /// The request.
@@ -244,16 +244,21 @@ impl Request {
         if let Some(given) = approval.at_most {
             self.may_give(given)?;
         }
-        if self
-            .approvals
-            .iter()
-            .any(|earlier| earlier.by == approval.by)
-        {
+        let mut earlier = self.approvals.iter();
+        let earlier = earlier.find(|earlier| earlier.by == approval.by);
+        let given = self.given_by(&approval);
+        if earlier.is_some_and(|earlier| given >= self.given_by(earlier)) {
             return Err(RequestError::Twice { id });
         }
         let mut approved = self.clone();
-        approved.approvals.push(approval);
+        approved.take(approval);
         Ok(approved)
+    }
+
+    /// Puts an approval down, in the place of an earlier one by the same person.
+    pub fn take(&mut self, approval: Approval) {
+        self.approvals.retain(|earlier| earlier.by != approval.by);
+        self.approvals.push(approval);
     }
 
     /// Whether somebody may give this much of it.

@@ -189,7 +189,7 @@ impl Broker {
                     Ok((changes, ()))
                 }
                 // What kept their yes from being enough may be over since: a lock, or a rule. It says what it said then.
-                Err(again @ RequestError::Twice { .. }) if !is_less(request, &approval) => {
+                Err(again @ RequestError::Twice { .. }) => {
                     still_askable(view, request)?;
                     let change = activation(view, request, becomes)?;
                     change.map_or(Err(refused(again)), |change| Ok((vec![change], ())))
@@ -337,13 +337,6 @@ fn still_askable(view: &View<'_>, request: &Request) -> Result<(), BrokerError> 
         }
         refused(RequestError::Unaskable { id: request.id })
     })
-}
-
-/// Whether this yes agrees to less than the same person's earlier one.
-fn is_less(request: &Request, again: &Approval) -> bool {
-    let mut earlier = request.approvals.iter();
-    let earlier = earlier.find(|earlier| earlier.by == again.by);
-    earlier.is_some_and(|earlier| request.given_by(again) < request.given_by(earlier))
 }
 
 /// The changes by which a request becomes a grant, if the policies say that it does.

@@ -306,7 +306,7 @@ impl State {
                     .insert(request.id, Arc::new(request.clone()));
             }
             Change::RequestApproved { id, approval } => {
-                self.edit_request(*id, |request| request.approvals.push(approval.clone()));
+                self.edit_request(*id, |request| request.take(approval.clone()));
             }
             Change::RequestDenied { id, by, note } => {
                 let state = RequestState::Denied {

@@ -60,7 +60,7 @@ impl Shown for RequestError {
             .hint(format!("tidegate requests show {id}")),
             Self::Twice { id } => Words::new(
                 "TG304",
-                format!("you have approved {id} already, for no less than you said then; it waits for somebody else, or for you to say the same again"),
+                format!("you have approved {id} already; it waits for somebody else, and a second yes counts only where it gives less"),
             )
             .hint(format!("tidegate requests show {id}")),
             Self::Changed { id } => Words::new(
