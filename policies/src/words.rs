@@ -36,6 +36,7 @@ pub mod elevation;
 pub mod files;
 pub mod forward;
 pub mod host_key;
+pub mod offence;
 mod opening;
 pub mod pin;
 pub mod postgres;

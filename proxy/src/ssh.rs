@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ca::{HostIdentity, Pass};
 use policies::words::Shown;
+use policies::words::offence;
 use policies::words::ssh::SshSaying;
 use policies::{Ask, Protocol as Spoken};
 use russh::keys::PublicKey;
@@ -266,9 +267,9 @@ impl Protocol for Ssh {
         let drowned = front.flow.drowned().clone();
         select! {
             biased;
-            () = drowned.cancelled() => Closed::Violation("too much of what the client sent waits"),
+            () = drowned.cancelled() => Closed::Violation(offence::CLIENT_WAITS),
             closed = relay::run(front, back, scope) => closed,
-            () = held => Closed::Violation("the client did not end a key exchange"),
+            () = held => Closed::Violation(offence::CLIENT_EXCHANGE),
         }
     }
 }

@@ -205,6 +205,18 @@ pub fn odd_answer(found: &str) -> Trouble {
     )
 }
 
+/// What makes no sense in a server's answer.
+pub mod odd {
+    /// Its CA.
+    pub const CA: &str = "the CA is not PEM";
+    /// A recording.
+    pub const RECORDING: &str = "it is of another session";
+    /// How it looked at a server.
+    pub const PROBE: &str = "it looked with another protocol";
+    /// How much it is.
+    pub const LENGTH: &str = "it is longer than any answer";
+}
+
 /// The server said no and gave its words.
 pub fn refused(doing: &str, detail: &str, hint: Option<&str>) -> Trouble {
     Trouble::new(

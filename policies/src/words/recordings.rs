@@ -1,6 +1,9 @@
 //! What the command line says about recordings: proofs that hold, proofs that do not, and the
 //! player's few words.
 
+use std::net::IpAddr;
+
+use crate::PrincipalName;
 use crate::words::cli::Trouble;
 
 /// The recording is what was sealed.
@@ -120,6 +123,41 @@ pub fn dropped(rows: &[(u64, u64)]) -> String {
         "{} did not run: what is sent behind an error is dropped, up to the next Sync",
         rows.join(", ")
     )
+}
+
+/// What is written down of a cancel request: where it came from, whose certificate was shown, what the target was at, if
+/// anything, or that a statement waits for a second person, which it has not seen.
+pub fn cancel_asked(
+    (source, who): (IpAddr, Option<&PrincipalName>),
+    running: u64,
+    is_waiting: bool,
+) -> String {
+    let who = who.map_or_else(String::new, |who| format!(" with the certificate of {who}"));
+    let from = format!("a cancel request from {source}{who}");
+    match (running, is_waiting) {
+        (0, true) => format!("{from} for what waits for a second person"),
+        (0, false) => format!("{from}, where nothing runs"),
+        (id, _) => format!("{from} for what runs, statement {id}"),
+    }
+}
+
+/// That the statement of this number was refused, and why; `fingerprint` is the same for statements that differ in
+/// constants only, and empty for what was not read.
+pub fn never_reached(id: u64, why: &str, fingerprint: &str) -> String {
+    let known = if fingerprint.is_empty() {
+        "none"
+    } else {
+        fingerprint
+    };
+    format!("statement {id} never reached the target: {why}; fingerprint {known}")
+}
+
+/// What passed over SFTP that is no content of a file.
+pub const BESIDES_FILES: &str = "besides the contents of files";
+
+/// That scp is followed no further: `who` sent what.
+pub fn not_followed(who: &str, lost: &str) -> String {
+    format!("followed no further, {who} sent {lost}")
 }
 
 /// That of the values of the statement of this number so many of all are not kept.
@@ -392,4 +430,27 @@ pub fn wide_screen(which: &str, recorded: u32, here: u32) -> String {
 /// What stands in the last line while the player is paused.
 pub fn paused(at: &str, speed: f64) -> String {
     format!("paused at {at}, {speed}x: space goes on, q quits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_back_is_told_of_though_nothing_runs() {
+        let source = IpAddr::from([192, 0, 2, 1]);
+        for (running, is_waiting, want) in [
+            (0, true, "192.0.2.1 for what waits for a second person"),
+            (0, false, "192.0.2.1, where nothing runs"),
+            (7, false, "192.0.2.1 for what runs, statement 7"),
+        ] {
+            let told = cancel_asked((source, None), running, is_waiting);
+            assert_eq!(told, format!("a cancel request from {want}"));
+        }
+        let alice = PrincipalName::parse("alice").unwrap();
+        assert_eq!(
+            cancel_asked((source, Some(&alice)), 7, false),
+            "a cancel request from 192.0.2.1 with the certificate of alice for what runs, statement 7"
+        );
+    }
 }

@@ -7,6 +7,19 @@ use jiff::tz::TimeZone;
 use super::{Shown, Words};
 use crate::{GrantId, InputRecording};
 
+/// Why somebody who has a key did not get in, for the log.
+pub mod door {
+    /// Of who is known, and may not come, or not as who they say they are.
+    pub const MAY_NOT: &str = "its owner may not come in now, or not under that name";
+    /// Of the key of a login that goes on.
+    pub const WITHOUT_CERTIFICATE: &str =
+        "the key of a login that was got by it was shown without its certificate";
+    /// Of the key of a login that is over.
+    pub const LOGIN_ENDED: &str = "the login that was got by it has ended";
+    /// Of a key that nobody has. What was known of logins is forgotten when the server starts.
+    pub const UNKNOWN: &str = "nobody has registered this key; that of a login which ended before the server started looks the same";
+}
+
 /// Something an SSH session has to say to the person in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SshSaying<'a> {

@@ -10,7 +10,9 @@ use super::cli::{Refusal, Trouble, hba_word, next, refused, target_question, tar
 use super::pin::PinFault;
 use super::transit::BastionFault;
 use super::{Shown, Words};
-use crate::{DatabaseName, Entry, HOSTS_MAX, HostPort, SessionAttrs, duration};
+use crate::{
+    DatabaseName, Entry, HOSTS_MAX, HostKeyPin, HostPort, Jump, ServerPin, SessionAttrs, duration,
+};
 
 /// Why a PostgreSQL target cannot be as it was described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -316,6 +318,52 @@ pub fn askable(each: &[(&str, Option<SignedDuration>)]) -> String {
         .chain(parts)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// How somebody stands to a target that they hold a grant for, as this login.
+pub fn granted_as(login: &str) -> String {
+    format!("granted as {login}")
+}
+
+/// The same where they wait for an answer.
+pub fn pending_as(login: &str) -> String {
+    format!("pending as {login}")
+}
+
+/// The same at a target that is locked.
+pub fn kept_out(how: Option<&str>) -> String {
+    how.map_or_else(|| "locked".to_owned(), |how| format!("locked ({how})"))
+}
+
+/// Logins of a target whose credential does not end by itself.
+pub fn standing(logins: &str) -> String {
+    format!("{logins} (standing credential)")
+}
+
+/// That a target in front is locked, as `said`.
+pub fn locked_in_front(front: &str, said: &str) -> String {
+    format!("{front} in front of it {said}")
+}
+
+/// Where a target is that is reached through another one.
+pub fn reached_through(addr: &str, jump: &Jump) -> String {
+    format!("{addr} through {jump}")
+}
+
+/// What an SSH target is known by.
+pub fn known_by_host(pin: &HostKeyPin) -> String {
+    match pin {
+        HostKeyPin::Keys { keys } => keys.join(", "),
+        HostKeyPin::Authority { key } => format!("CA {key}"),
+    }
+}
+
+/// What a host of a database is known by.
+pub fn known_by_server(pin: &ServerPin) -> String {
+    match pin {
+        ServerPin::Certificate { sha256 } => format!("certificate {sha256}"),
+        ServerPin::Authority { host, .. } => format!("CA, for {host}"),
+    }
 }
 
 /// A host shows another certificate than the one that it was added with.

@@ -171,7 +171,7 @@ impl Client {
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| self.failed(&error))? {
             if body.len().saturating_add(piece.len()) > ANSWER_MAX {
-                let odd = cli::odd_answer("it is longer than any answer");
+                let odd = cli::odd_answer(cli::odd::LENGTH);
                 return Err(Failure::new(Exit::Error, odd));
             }
             body.extend_from_slice(&piece);

@@ -93,7 +93,7 @@ async fn trusted(
     };
     let client = trusting(url, &ca, None)?;
     let text = String::from_utf8(ca)
-        .map_err(|_odd| Failure::new(Exit::Error, cli::odd_answer("the CA is not PEM")))?;
+        .map_err(|_odd| Failure::new(Exit::Error, cli::odd_answer(cli::odd::CA)))?;
     Ok((client, text))
 }
 

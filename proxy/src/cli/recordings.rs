@@ -202,7 +202,7 @@ async fn session(client: &Client, doing: &str, which: &str) -> Result<SessionId,
     let SessionView { session, .. } = client.get(doing, &path).await?;
     let typed = which.to_ascii_lowercase();
     if which != "last" && !session.id.to_string().starts_with(&typed) {
-        let odd = cli::odd_answer("it is of another session");
+        let odd = cli::odd_answer(cli::odd::RECORDING);
         return Err(Failure::new(Exit::Unproven, odd));
     }
     Ok(session.id)

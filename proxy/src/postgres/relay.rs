@@ -26,6 +26,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use policies::words::Shown;
+use policies::words::offence;
 use policies::words::postgres::Complaint;
 use policies::words::ssh::SshSaying;
 use recorder::{Frame, Stream};
@@ -473,9 +474,9 @@ where
             self.down.taken = 0;
         }
         Closed::Violation(if who == "client" {
-            "the client broke the protocol"
+            offence::CLIENT_BROKE
         } else {
-            "the target broke the protocol"
+            offence::TARGET_BROKE
         })
     }
 }

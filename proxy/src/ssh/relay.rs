@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use policies::Capability;
+use policies::words::offence;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use recorder::{AppendError, CARRIED, ChannelEvent, Frame};
@@ -390,7 +391,7 @@ fn judge(done: Result<Result<(), AppendError>, JoinError>) -> Option<Closed> {
         Ok(Err(refused)) => Some(Closed::Recorder(refused)),
         Err(failed) => {
             tracing::error!(reason = %failed, "channel.panicked");
-            Some(Closed::Violation("a channel could not be carried on"))
+            Some(Closed::Violation(offence::CHANNEL_LOST))
         }
     }
 }

@@ -306,8 +306,5 @@ async fn looked_at(
 }
 
 pub(super) fn odd_probe() -> Failure {
-    Failure::new(
-        Exit::Error,
-        cli::odd_answer("it looked with another protocol"),
-    )
+    Failure::new(Exit::Error, cli::odd_answer(cli::odd::PROBE))
 }

@@ -3,7 +3,7 @@
 use control::api::wire::{AccessState, LockedView, StandingView, TargetView};
 use jiff::SignedDuration;
 use policies::words::{cli, target as words, transit};
-use policies::{Endpoint, HostKeyPin, HostPort, ServerPin, TargetName};
+use policies::{Endpoint, HostPort, Jump, TargetName};
 
 use crate::cli::printer::Row;
 use crate::cli::when;
@@ -25,8 +25,8 @@ impl Row for TargetView {
             .map(|(key, value)| format!("{key}={value}"));
         let best = self.access.iter().min_by_key(|access| rank(access.state));
         let state = |access: &control::api::wire::Access| match access.state {
-            AccessState::Granted => format!("granted as {}", access.login),
-            AccessState::Pending => format!("pending as {}", access.login),
+            AccessState::Granted => words::granted_as(access.login.as_str()),
+            AccessState::Pending => words::pending_as(access.login.as_str()),
             AccessState::Ask => askable(self),
         };
         let (address, pinned) = self.endpoint.as_ref().map(place).unwrap_or_default();
@@ -47,8 +47,7 @@ impl Row for TargetView {
             ),
             match (&self.locked, best.map(state)) {
                 (None, how) => how.unwrap_or_default(),
-                (Some(_), None) => "locked".to_owned(),
-                (Some(_), Some(how)) => format!("locked ({how})"),
+                (Some(_), how) => words::kept_out(how.as_deref()),
             },
             best.and_then(|access| access.until)
                 .map(when::stamp)
@@ -82,7 +81,7 @@ fn askable(target: &TargetView) -> String {
 fn standing(how: (Option<&StandingView>, bool), logins: String) -> String {
     match how {
         (_, true) => transit::marked(&logins),
-        (Some(_), false) => format!("{logins} (standing credential)"),
+        (Some(_), false) => words::standing(&logins),
         (None, false) => logins,
     }
 }
@@ -93,7 +92,7 @@ fn locked(name: &TargetName, lock: &LockedView) -> String {
     if lock.target == *name {
         said
     } else {
-        format!("{} in front of it {said}", lock.target)
+        words::locked_in_front(lock.target.as_str(), &said)
     }
 }
 
@@ -108,31 +107,27 @@ fn rank(state: AccessState) -> u8 {
 fn place(endpoint: &Endpoint) -> (String, String) {
     match endpoint {
         Endpoint::Ssh(ssh) => {
-            let pinned = match &ssh.host_key {
-                HostKeyPin::Keys { keys } => keys.join(", "),
-                HostKeyPin::Authority { key } => format!("CA {key}"),
-            };
-            let address = match &ssh.jump {
-                Some(jump) => format!("{} through {jump}", ssh.addr),
-                None => ssh.addr.to_string(),
-            };
-            (address, pinned)
+            let address = reached(ssh.addr.to_string(), ssh.jump.as_ref());
+            (address, words::known_by_host(&ssh.host_key))
         }
         Endpoint::Postgres(postgres) => {
             let hosts = postgres.hosts();
-            let pinned = hosts.iter().map(|host| match &host.server {
-                ServerPin::Certificate { sha256 } => format!("certificate {sha256}"),
-                ServerPin::Authority { host, .. } => format!("CA, for {host}"),
-            });
+            let pinned = hosts.iter();
+            let pinned = pinned.map(|host| words::known_by_server(&host.server));
             let pinned: Vec<String> = pinned.collect();
             let addrs: Vec<HostPort> = hosts.iter().map(|host| host.addr.clone()).collect();
             let addrs = words::hosts(&addrs, postgres.session);
             let address = format!("{addrs}/{}", postgres.dbname);
-            let address = match &postgres.jump {
-                Some(jump) => format!("{address} through {jump}"),
-                None => address,
-            };
+            let address = reached(address, postgres.jump.as_ref());
             (address, pinned.join(", "))
         }
+    }
+}
+
+/// An address, with what stands in front of it.
+fn reached(addr: String, jump: Option<&Jump>) -> String {
+    match jump {
+        Some(jump) => words::reached_through(&addr, jump),
+        None => addr,
     }
 }

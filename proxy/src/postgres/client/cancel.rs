@@ -23,6 +23,7 @@ use control::entropy::{self, EntropyError};
 use dashmap::DashMap;
 use jiff::Timestamp;
 use policies::PrincipalName;
+use policies::words::recordings::cancel_asked;
 use recorder::Frame;
 use tokio::time;
 use tracing::debug;
@@ -152,7 +153,7 @@ impl Cancels {
             return debug!(%source, "cancel.unknown");
         };
         let (who, running) = (who(), running.load(Ordering::Relaxed));
-        let text = told(source, who.as_ref(), running, scope.is_waiting());
+        let text = cancel_asked((source, who.as_ref()), running, scope.is_waiting());
         let (code, text) = ("cancel", text.as_str());
         let note = Frame::Note { code, text };
         if scope.record(&note).is_err() {
@@ -188,39 +189,9 @@ impl Cancels {
     }
 }
 
-/// What is written down of a request: where it came from, whose certificate was shown, what the target was at, if
-/// anything, or that a statement waits for a second person, which it has not seen.
-fn told(source: IpAddr, who: Option<&PrincipalName>, running: u64, is_waiting: bool) -> String {
-    let who = who.map_or_else(String::new, |who| format!(" with the certificate of {who}"));
-    let from = format!("a cancel request from {source}{who}");
-    match (running, is_waiting) {
-        (0, true) => format!("{from} for what waits for a second person"),
-        (0, false) => format!("{from}, where nothing runs"),
-        (id, _) => format!("{from} for what runs, statement {id}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_taken_back_is_told_of_though_nothing_runs() {
-        let source = IpAddr::from([192, 0, 2, 1]);
-        for (running, is_waiting, want) in [
-            (0, true, "192.0.2.1 for what waits for a second person"),
-            (0, false, "192.0.2.1, where nothing runs"),
-            (7, false, "192.0.2.1 for what runs, statement 7"),
-        ] {
-            let told = told(source, None, running, is_waiting);
-            assert_eq!(told, format!("a cancel request from {want}"));
-        }
-        let alice = PrincipalName::parse("alice").unwrap();
-        assert_eq!(
-            told(source, Some(&alice), 7, false),
-            "a cancel request from 192.0.2.1 with the certificate of alice for what runs, statement 7"
-        );
-    }
 
     #[test]
     fn a_source_that_sends_many_is_not_listened_to_for_the_rest_of_the_second() {

@@ -2,7 +2,7 @@
 
 use policies::words::postgres::Complaint;
 use policies::words::seconding::Seconding;
-use policies::words::{Shown, Words};
+use policies::words::{Shown, Words, recordings};
 use policies::{Denial, SqlKind};
 
 use super::Judged;
@@ -23,14 +23,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What is noted of it in the recording, as of the statement of this number.
     pub(crate) fn note(&self, id: u64) -> String {
-        format!(
-            "statement {id} never reached the target: {}; fingerprint {}",
-            self.words.what,
-            match self.fingerprint.as_str() {
-                "" => "none",
-                known => known,
-            }
-        )
+        recordings::never_reached(id, &self.words.what, &self.fingerprint)
     }
 }
 

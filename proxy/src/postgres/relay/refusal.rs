@@ -19,6 +19,7 @@ use aws_lc_rs::digest;
 use control::entropy;
 use control::ledger::chain::hex;
 use policies::words::Shown;
+use policies::words::offence;
 use policies::words::postgres::Complaint;
 use recorder::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -330,7 +331,7 @@ where
     pub(super) fn fail_batch(&mut self, is_simple: bool) -> Result<(), Closed> {
         // Drawn, so that nobody has made one of that name.
         let Ok(drawn) = entropy::bytes::<16>() else {
-            return Err(Closed::Violation("the system gave no randomness"));
+            return Err(Closed::Violation(offence::NO_RANDOMNESS));
         };
         let portal = format!("tidegate: refused {}", hex(&drawn));
         let mut out = Vec::new();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use control::broker::Acquaintance;
 use jiff::Timestamp;
+use policies::words::ssh::door;
 use policies::{Credential, PrincipalName};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
@@ -18,16 +19,6 @@ use russh::server::VerifiedPublicKey;
 use super::address::Address;
 use super::arrival::Proven;
 use crate::session::protocol::Identify;
-
-/// Said of who is known, and may not come, or not as who they say they are.
-const MAY_NOT: &str = "its owner may not come in now, or not under that name";
-
-/// Said of the key of a login that goes on.
-const WITHOUT_CERTIFICATE: &str =
-    "the key of a login that was got by it was shown without its certificate";
-
-/// Said of a key that nobody has. What was known of logins is forgotten when the server starts.
-const UNKNOWN: &str = "nobody has registered this key; that of a login which ended before the server started looks the same";
 
 /// What the door has to know to recognise people.
 #[derive(Clone)]
@@ -76,29 +67,27 @@ impl Doorkeeper {
         };
         let (who, root) = (principal.clone(), credential.root().to_owned());
         self.admit(user, principal, (credential, None))
-            .or_else(|| self.tell(&root, Some(&who), MAY_NOT))
+            .or_else(|| self.tell(&root, Some(&who), door::MAY_NOT))
     }
 
     /// Tells the operator whose a key is that is not registered for somebody who may come in.
     fn tell_stranger(&self, fingerprint: &str) -> Option<Proven> {
         match self.identify.acquaintance(fingerprint) {
             Some(Acquaintance::Registered { principal }) => {
-                self.tell(fingerprint, Some(&principal), MAY_NOT)
+                self.tell(fingerprint, Some(&principal), door::MAY_NOT)
             }
             // The certificate itself was refused before anybody here saw it: the client went on to its key.
             Some(Acquaintance::Login {
                 principal,
                 by_key,
                 expires_at,
-            }) if expires_at <= self.identify.now() => self.tell(
-                &by_key,
-                Some(&principal),
-                "the login that was got by it has ended",
-            ),
+            }) if expires_at <= self.identify.now() => {
+                self.tell(&by_key, Some(&principal), door::LOGIN_ENDED)
+            }
             Some(Acquaintance::Login {
                 principal, by_key, ..
-            }) => self.tell(&by_key, Some(&principal), WITHOUT_CERTIFICATE),
-            None => self.tell(fingerprint, None, UNKNOWN),
+            }) => self.tell(&by_key, Some(&principal), door::WITHOUT_CERTIFICATE),
+            None => self.tell(fingerprint, None, door::UNKNOWN),
         }
     }
 
@@ -129,7 +118,7 @@ impl Doorkeeper {
                 let shown = (proof.credential(), Some(proof.expires_at));
                 let (who, root) = (proof.principal.clone(), proof.by_key.clone());
                 self.admit(user, proof.principal, shown)
-                    .or_else(|| self.tell(&root, Some(&who), MAY_NOT))
+                    .or_else(|| self.tell(&root, Some(&who), door::MAY_NOT))
             }
             Err(refused) => {
                 let key = PublicKey::from(certificate.public_key().clone());

@@ -11,6 +11,7 @@
 
 use bytes::{Bytes, BytesMut};
 use policies::words::Words;
+use policies::words::recordings::not_followed;
 
 use super::operation::{Ended, Operation};
 use super::path::Vague;
@@ -219,12 +220,7 @@ impl Scp {
     /// That nobody follows any more, because of what one side sent.
     pub fn lost(&mut self, who: &str, lost: Lost) -> Operation {
         let (path, to) = self.tree.place(b"");
-        self.failed(
-            "scp",
-            &path,
-            &to,
-            format!("followed no further, {who} sent {lost}"),
-        )
+        self.failed("scp", &path, &to, not_followed(who, &lost.to_string()))
     }
 
     /// The source says something. How many bytes of it that was.

@@ -11,6 +11,7 @@ use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use policies::words::Words;
+use policies::words::recordings::BESIDES_FILES;
 
 mod allowed;
 mod called;
@@ -183,7 +184,7 @@ impl Sftp {
         let mut left = self.talk.finish();
         let Besides { up, down } = std::mem::take(&mut self.besides);
         if !up.is_empty() || !down.is_empty() {
-            let besides = "besides the contents of files".to_owned();
+            let besides = BESIDES_FILES.to_owned();
             let mut whole = Operation::new("sftp", &[], &[], besides).ended(Ended::Done);
             whole.number = self.talk.number();
             whole.sum_up(down.finish(), up.finish(), &[]);

@@ -1,5 +1,6 @@
 //! How the connection to a target ended, as far as the target had a part in it.
 
+use policies::words::offence;
 use std::sync::{Arc, OnceLock};
 
 use russh::client::DisconnectReason;
@@ -33,10 +34,8 @@ impl Ended {
     pub(in crate::ssh) fn offence(self) -> Option<&'static str> {
         match self {
             Self::Left | Self::Broken | Self::NoMethod => None,
-            Self::Unreadable => {
-                Some("the target sent what cannot be read, such as text that is not UTF-8")
-            }
-            Self::Violation => Some("the target did not keep to the protocol"),
+            Self::Unreadable => Some(offence::TARGET_UNREADABLE),
+            Self::Violation => Some(offence::TARGET_RULES),
         }
     }
 }

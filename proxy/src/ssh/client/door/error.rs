@@ -1,5 +1,7 @@
 //! Why a client's connection is not served any longer.
 
+use policies::words::offence;
+
 /// Why the client's connection ends.
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
@@ -19,15 +21,13 @@ impl DoorError {
     pub fn offence(&self) -> Option<&'static str> {
         use russh::Error as Russh;
         match self {
-            Self::Overrun => Some("the client sent more than its windows allow"),
-            Self::Flood => Some("the client asked for more than any program needs"),
+            Self::Overrun => Some(offence::CLIENT_OVERRUN),
+            Self::Flood => Some(offence::CLIENT_FLOOD),
             Self::Ssh(Russh::IO(_) | Russh::Disconnect | Russh::HUP | Russh::SendError) => None,
-            Self::Ssh(Russh::SshEncoding(_) | Russh::Utf8(_)) => {
-                Some("the client sent what cannot be read, such as text that is not UTF-8")
-            }
-            Self::Ssh(Russh::Pending) => Some("the client sent too much while keys were exchanged"),
-            Self::Ssh(Russh::Join(_)) => Some("the client's connection could not be carried on"),
-            Self::Ssh(_) => Some("the client did not keep to the protocol"),
+            Self::Ssh(Russh::SshEncoding(_) | Russh::Utf8(_)) => Some(offence::CLIENT_UNREADABLE),
+            Self::Ssh(Russh::Pending) => Some(offence::CLIENT_PENDING),
+            Self::Ssh(Russh::Join(_)) => Some(offence::CLIENT_LOST),
+            Self::Ssh(_) => Some(offence::CLIENT_RULES),
         }
     }
 }
