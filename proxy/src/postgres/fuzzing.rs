@@ -116,7 +116,7 @@ fn is_known(reading: &Reading) -> bool {
 /// Only passwords are taken out, and only whole constants: what stands around them stays as it was,
 /// in order, and the text has the same tokens for the one who reads statements.
 fn redactor(text: &[u8]) {
-    let clean = redact::passwords(text);
+    let clean = redact::passwords(text, redact::Transaction::None);
     if contains(text, REDACTED) {
         return;
     }

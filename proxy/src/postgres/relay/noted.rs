@@ -12,7 +12,7 @@ use recorder::{
 use super::copy::Carried;
 use super::parameters::Types;
 use super::pipeline::Outcome;
-use crate::postgres::statement::redact;
+use crate::postgres::statement::redact::{self, Transaction};
 use crate::postgres::wire::scan::{Message, Scanner};
 use crate::postgres::wire::{self, Named, Violation};
 
@@ -126,16 +126,18 @@ pub(super) fn put_beyond<'a>(scanner: &mut Scanner, chunk: &'a [u8], noted: &mut
 /// What runs together with a query, in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Company {
-    /// Nothing that was sent before it.
-    None,
+    /// Nothing that was sent before it; perhaps what a transaction has done that is open.
+    None(Transaction),
+    /// It does not run: it is dropped behind an error.
+    Dropped,
     /// What was sent since the last Sync: it may wait for the commit, which is inside the query, and can read
     /// the query's text then.
     Batch,
 }
 
 impl<'a> Said<'a> {
-    /// Reads a message that makes the target do something. A password is left out of a query that has no
-    /// company only: the server keeps the text of what is prepared, where the session can read it again.
+    /// Reads a message that makes the target do something, or would. Of what runs a password is left out of a query that
+    /// has no company only: the server keeps the text of what is prepared, where the session can read it again.
     pub(super) fn read(message: &Message<'a>, company: Company) -> Result<Self, Violation> {
         let (kind, body) = (message.kind, message.body);
         match kind {
@@ -143,7 +145,7 @@ impl<'a> Said<'a> {
                 text: shown(query(message)?, message, company),
                 ..Self::nothing(StatementKind::Simple)
             }),
-            b'P' => prepared(message),
+            b'P' => prepared(message, company),
             b'B' => bound(message),
             b'E' => Ok(Self {
                 portal: wire::execute(body)?,
@@ -162,7 +164,7 @@ impl<'a> Said<'a> {
                 let parse = wire::parse_beginning(body);
                 Self {
                     name: parse.map_or(&[], |parse| parse.name),
-                    text: redact::passwords(parse.map_or(&[], |parse| parse.text)),
+                    text: redact::every_password(parse.map_or(&[], |parse| parse.text)),
                     ..Self::nothing(StatementKind::Parse)
                 }
             }
@@ -182,7 +184,7 @@ impl<'a> Said<'a> {
             _query => {
                 let text = body.split(|byte| *byte == 0).next().unwrap_or_default();
                 Self {
-                    text: redact::passwords(text),
+                    text: redact::every_password(text),
                     ..Self::nothing(StatementKind::Simple)
                 }
             }
@@ -260,8 +262,9 @@ impl<'a> Said<'a> {
 /// The text of a query without passwords, where it is whole: behind its beginning anything may stand.
 fn shown<'a>(text: &'a [u8], message: &Message<'_>, company: Company) -> Cow<'a, [u8]> {
     match (message.digest, company) {
-        (None, Company::None) => redact::passwords(text),
-        (Some(_), _) | (None, Company::Batch) => Cow::Borrowed(text),
+        (_, Company::Dropped) => redact::every_password(text),
+        (None, Company::None(transaction)) => redact::passwords(text, transaction),
+        (Some(_), Company::None(_)) | (_, Company::Batch) => Cow::Borrowed(text),
     }
 }
 
@@ -274,14 +277,17 @@ fn query<'a>(message: &Message<'a>) -> Result<&'a [u8], Violation> {
     }
 }
 
-fn prepared<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
+fn prepared<'a>(message: &Message<'a>, company: Company) -> Result<Said<'a>, Violation> {
     let parse = match message.digest {
         None => wire::parse(message.body)?,
         Some(_) => wire::parse_beginning(message.body)?,
     };
     Ok(Said {
         name: parse.name,
-        text: Cow::Borrowed(parse.text),
+        text: match company {
+            Company::Dropped => redact::every_password(parse.text),
+            Company::None(_) | Company::Batch => Cow::Borrowed(parse.text),
+        },
         ..Said::nothing(StatementKind::Parse)
     })
 }
@@ -342,7 +348,7 @@ mod tests {
                 digest,
                 data: &[],
             };
-            let said = Said::read(&message, Company::None).unwrap();
+            let said = Said::read(&message, Company::None(Transaction::Open)).unwrap();
             assert_eq!(String::from_utf8_lossy(&said.text), want);
         }
     }

@@ -20,6 +20,7 @@ use super::parameters::Types;
 use super::pipeline::{Fault, Owed, Pipeline, Statement, may_call};
 use super::settings::Settings;
 use crate::postgres::gate::{Refusal, Standing};
+use crate::postgres::statement::redact::Transaction;
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::Message;
 use crate::postgres::wire::{self, HEADER, Header, Side, Violation};
@@ -168,8 +169,7 @@ impl Tap {
                 return self.sent(Owed::CopyEnd);
             }
             b'H' => return Ok(()),
-            _statement if self.pipeline.in_batch() => Said::read(message, Company::Batch)?,
-            _statement => Said::read(message, Company::None)?,
+            _statement => Said::read(message, self.company())?,
         };
         let statement = Statement { id: self.next, at };
         self.next = self.next.saturating_add(1);
@@ -209,6 +209,19 @@ impl Tap {
             });
         }
         self.sent(owed)
+    }
+
+    /// What is next runs together with this.
+    fn company(&self) -> Company {
+        if self.pipeline.skipping() {
+            Company::Dropped
+        } else if self.pipeline.in_batch() {
+            Company::Batch
+        } else if self.pipeline.is_between_transactions() {
+            Company::None(Transaction::None)
+        } else {
+            Company::None(Transaction::Open)
+        }
     }
 
     /// Takes a Query, Parse, Bind or Execute message of the client that is not forwarded: all of its body or the

@@ -15,6 +15,9 @@
 //! `standard_conforming_strings`, a byte before a backslash on the client's encoding. Of a text with such a
 //! constant nothing is taken out: a password that shows does less harm than SQL that does not.
 //!
+//! None of that holds for a text that does not run: of what is refused, or dropped behind an error, everything is taken
+//! out that may be a password ([`every_password`]).
+//!
 //! Deliberately has a scanner of its own beside the lexer, which gives up the whole text where anything
 //! in it is unclear or not ASCII, or has no end: what is refused or cut off is written down as well, and so is
 //! a name in any alphabet.
@@ -27,12 +30,82 @@ use super::lexer::BACKSLASH;
 /// The longest constant that is taken out, in bytes with its quotes: a verifier has 135.
 const PASSWORD_MAX: usize = 256;
 
+/// Where a session is that has a text run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transaction {
+    /// In no transaction: nothing waits for a commit but what is in the text.
+    None,
+    /// Perhaps in one, in which something may wait for the commit.
+    Open,
+}
+
 /// `text`, which is whole, without passwords. Borrows when there is none, which is nearly always.
-pub(crate) fn passwords(text: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn passwords(text: &[u8], transaction: Transaction) -> Cow<'_, [u8]> {
     let found = match mentions(text).next() {
-        Some(_) => look(text).unwrap_or_default(),
+        Some(_) => look(text, transaction).unwrap_or_default(),
         None => Vec::new(),
     };
+    without(text, found)
+}
+
+/// `text`, which does not run, without anything that may be a password: whatever constant follows the word, in whatever
+/// statement, block or other constant. Where it is not clear where one ends, or that would take long to find out,
+/// everything behind it is left out, too.
+pub(crate) fn every_password(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut left = text.len().saturating_mul(PASSES_MAX);
+    let (mut found, mut done) = (Vec::new(), 0_usize);
+    for at in mentions(text) {
+        let behind = at.saturating_add(WORD.len());
+        if behind < done {
+            continue;
+        }
+        let Some(start) = constant_behind(text, behind, &mut left) else {
+            continue;
+        };
+        let rest = text.get(start..).unwrap_or_default();
+        let end = start.saturating_add(secret_length(rest)).min(text.len());
+        found.push(start..end);
+        done = end;
+    }
+    without(text, found)
+}
+
+/// Where the constant is that follows here, after white space and comments; the place itself once there was too much of
+/// those.
+fn constant_behind(text: &[u8], from: usize, left: &mut usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let (kind, length) = token(text.get(at..).unwrap_or_default());
+        *left = left.saturating_sub(length);
+        match kind {
+            _any if *left == 0 => return Some(at),
+            Token::Space if length > 0 => at = at.saturating_add(length),
+            Token::Constant | Token::Body => return Some(at),
+            Token::Space | Token::Word | Token::End | Token::Other => return None,
+        }
+    }
+}
+
+/// How much of this may be a password, from its first quote on.
+fn secret_length(rest: &[u8]) -> usize {
+    let (kind, length) = token(rest);
+    let whole = rest.get(..length).unwrap_or(rest);
+    match kind {
+        // Inside another constant each of its quotes is two.
+        Token::Constant if whole == b"''" => rest
+            .get(length..)
+            .and_then(|inside| inside.windows(2).position(|pair| pair == b"''"))
+            .map_or(rest.len(), |close| {
+                close.saturating_add(length).saturating_add(2)
+            }),
+        Token::Constant if is_unclear(whole) => rest.len(),
+        Token::Constant | Token::Body => length,
+        Token::Space | Token::Word | Token::End | Token::Other => rest.len(),
+    }
+}
+
+/// The text without these parts of it, which are in order. Of each it says how long it was.
+fn without(text: &[u8], found: Vec<Range<usize>>) -> Cow<'_, [u8]> {
     if found.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -104,10 +177,18 @@ enum Stage {
     Password,
     /// It gives or takes membership, as what is sent along with a new role does.
     Rights,
+    /// It begins with `DROP`, and nothing has come after that.
+    Dropping,
+    /// It begins with `SET`, and nothing has come after that.
+    Setting,
+    /// It evaluates nothing, and no trigger is set off by it.
+    Plain,
+    /// It ends a transaction in which nothing has evaluated anything.
+    Ending,
 }
 
 impl Stage {
-    fn after(self, word: &[u8]) -> Option<Self> {
+    fn after(self, word: &[u8], transaction: Transaction) -> Option<Self> {
         let is = |known: &[&[u8]]| known.iter().any(|known| known.eq_ignore_ascii_case(word));
         match self {
             Self::Role | Self::Password if is(&[WORD]) => Some(Self::Password),
@@ -118,7 +199,18 @@ impl Stage {
             Self::Start if is(&[b"grant", b"revoke"]) => Some(Self::Rights),
             Self::Rights if is(&[b"on"]) => None,
             Self::Rights => Some(Self::Rights),
-            Self::Start | Self::Making => None,
+            Self::Start if is(&[b"begin", b"start", b"reset"]) => Some(Self::Plain),
+            Self::Start if is(&[b"set"]) => Some(Self::Setting),
+            Self::Start if is(&[b"drop"]) => Some(Self::Dropping),
+            Self::Start if is(&[b"commit", b"end"]) && transaction == Transaction::None => {
+                Some(Self::Ending)
+            }
+            Self::Ending if is(&[b"work", b"transaction"]) => Some(Self::Ending),
+            Self::Dropping if is(&[b"role", b"user", b"group"]) => Some(Self::Plain),
+            // What waits for the commit is run by `SET CONSTRAINTS`.
+            Self::Setting if is(&[b"constraints"]) => None,
+            Self::Setting | Self::Plain => Some(Self::Plain),
+            Self::Start | Self::Making | Self::Dropping | Self::Ending => None,
         }
     }
 
@@ -127,13 +219,14 @@ impl Stage {
         match self {
             Self::Made | Self::Role | Self::Password => Some(Self::Role),
             Self::Rights => Some(Self::Rights),
-            Self::Start | Self::Making => None,
+            Self::Setting | Self::Plain => Some(Self::Plain),
+            Self::Start | Self::Making | Self::Dropping | Self::Ending => None,
         }
     }
 }
 
 /// Finds the constants that are passwords; none where something else could be run, or is unclear.
-fn look(text: &[u8]) -> Option<Vec<Range<usize>>> {
+fn look(text: &[u8], transaction: Transaction) -> Option<Vec<Range<usize>>> {
     let (mut at, mut stage, mut found) = (0_usize, Stage::Start, Vec::new());
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let (kind, length) = token(rest);
@@ -141,7 +234,7 @@ fn look(text: &[u8]) -> Option<Vec<Range<usize>>> {
         let whole = rest.get(..length).unwrap_or(rest);
         stage = match kind {
             Token::Space => stage,
-            Token::Word => stage.after(whole)?,
+            Token::Word => stage.after(whole, transaction)?,
             Token::End => Stage::Start,
             Token::Constant if is_unclear(whole) => return None,
             Token::Constant | Token::Body => {
@@ -313,7 +406,8 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        assert_eq!(String::from_utf8_lossy(&passwords(text.as_bytes())), want);
+        let clean = passwords(text.as_bytes(), Transaction::Open);
+        assert_eq!(String::from_utf8_lossy(&clean), want);
     }
 
     #[track_caller]
@@ -398,6 +492,56 @@ mod tests {
     }
 
     #[test]
+    fn what_evaluates_nothing_may_stand_beside_a_password() {
+        let beside = [
+            "begin; set local role app; create role a password 'pw'; grant b to a",
+            "start transaction read write; drop role if exists a; create role a password 'pw'",
+            "set x.y = 'z'; reset all; alter role a password 'pw'",
+        ];
+        for text in beside {
+            check(text, &text.replace("'pw'", "'(redacted: 4 bytes)'"));
+        }
+        let committed = "begin; create role a password 'pw'; commit; end transaction";
+        let clean = passwords(committed.as_bytes(), Transaction::None);
+        let want = committed.replace("'pw'", "'(redacted: 4 bytes)'");
+        assert_eq!(String::from_utf8_lossy(&clean), want);
+        // In a transaction something may wait for it, which can read the text.
+        shown(committed);
+        shown("set constraints all immediate; alter role a password 'pw'");
+        shown("drop table t; alter role a password 'pw'");
+    }
+
+    #[test]
+    fn of_what_does_not_run_every_password_is_taken_out() {
+        let gone = |text: &str, want: &str| {
+            let clean = every_password(text.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&clean), want);
+        };
+        gone(
+            "create role a password 'pw'; select 1; alter user b Password /* */ E'p\\'w' valid until 'x'",
+            "create role a password '(redacted: 4 bytes)'; select 1; alter user b Password /* */ '(redacted: 7 bytes)' valid until 'x'",
+        );
+        gone(
+            "do $$ begin alter role a password 'pw'; end $$",
+            "do $$ begin alter role a password '(redacted: 4 bytes)'; end $$",
+        );
+        gone(
+            "do $$ begin execute 'alter role a password ''pw'' nologin'; end $$",
+            "do $$ begin execute 'alter role a password '(redacted: 6 bytes)' nologin'; end $$",
+        );
+        gone(
+            "create user mapping for a server s options (user 'u', password 'pw')",
+            "create user mapping for a server s options (user 'u', password '(redacted: 4 bytes)')",
+        );
+        gone(
+            "alter role a password 'p\\'w'; select 'x'",
+            "alter role a password '(redacted: 18 bytes)'",
+        );
+        let plain = "select password from t where password = 'x' and a = 'b'";
+        gone(plain, plain);
+    }
+
+    #[test]
     fn a_text_with_a_password_in_it_is_known_wherever_it_stands() {
         for text in [
             "alter user a password 'pw'; select 1",
@@ -440,7 +584,7 @@ mod tests {
         shown(r"alter role a password 'x\'; drop table t; --'");
         // client_encoding = SJIS: the backslash is the second byte of a character.
         let sjis = b"select E'\x95\\'; create user a password '; select 'HIDDEN'; --'";
-        assert_eq!(passwords(sjis), sjis.as_slice());
+        assert_eq!(passwords(sjis, Transaction::None), sjis.as_slice());
         shown(r"alter role a password 'pw'; alter role b valid until '\'; select 'x'");
     }
 
@@ -466,6 +610,7 @@ mod tests {
             let text = part.repeat((1 << 20) / part.len());
             // What would take too long is taken for one.
             assert!(has_password(text.as_bytes()), "{part}");
+            assert_ne!(every_password(text.as_bytes()), text.as_bytes(), "{part}");
         }
         let plain = "password is password /* ' */ from password ".repeat(20_000);
         assert!(!has_password(plain.as_bytes()));
@@ -474,13 +619,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_fail(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _clean = passwords(&text);
+            let _clean = (passwords(&text, Transaction::None), every_password(&text));
         }
 
         #[test]
         fn text_without_the_word_is_untouched(text in "[a-o q-z'$;/*-]{0,80}") {
-            let clean = passwords(text.as_bytes()).into_owned();
+            let clean = passwords(text.as_bytes(), Transaction::None).into_owned();
             prop_assert_eq!(clean, text.as_bytes());
+            prop_assert_eq!(every_password(text.as_bytes()), text.as_bytes());
         }
     }
 }

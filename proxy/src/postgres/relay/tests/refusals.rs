@@ -442,3 +442,34 @@ async fn who_goes_while_a_refusal_waits_is_missed_and_who_says_goodbye_is_waited
         assert_eq!(is_missed, !says_goodbye, "{closed:?}");
     }
 }
+
+/// What is refused never runs, and what comes behind an error is dropped: a password in either hides nothing.
+#[tokio::test]
+async fn a_password_in_what_does_not_run_is_not_recorded() {
+    let mut stage = guarded(SqlKind::Delete);
+    let beside = "alter role app password 'hunter2'; delete from t";
+    let prepared = "alter role app password 'hunter2'";
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&query(beside)).await.unwrap();
+            assert_eq!(told(client, 'E').await, "42501");
+            assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+            // The target fails, and drops what comes up to the Sync.
+            let failing = parse("", "select 1/0");
+            client.write_all(&failing).await.unwrap();
+            read(target, failing.len()).await;
+            let failed = framed(b'E', b"SERROR\0VERROR\0C42601\0Mno\0\0");
+            target.write_all(&failed).await.unwrap();
+            read(client, failed.len()).await;
+            let dropped = [parse("", prepared), query(beside), sync()].concat();
+            client.write_all(&dropped).await.unwrap();
+            let passed = [parse("", prepared), sync()].concat();
+            assert_eq!(read(target, passed.len()).await, passed);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let recorded = stage.recorded().join("\n");
+    assert!(!recorded.contains("hunter2"), "{recorded}");
+    let redacted = recorded.matches("password '(redacted: 9 bytes)'").count();
+    assert_eq!(redacted, 3, "{recorded}");
+}
