@@ -53,7 +53,8 @@ async fn bind(client: &mut PgClient, sql: &str, values: &[&[u8]], want: &str) {
 
 /// The same with as many as there can be, each of them this one.
 async fn bind_all(client: &mut PgClient, value: &[u8]) {
-    let others: String = (2..=u16::MAX).map(|number| format!(",${number}")).collect();
+    let others: Vec<String> = (2..=u16::MAX).map(|number| format!(",${number}")).collect();
+    let others = others.concat();
     let sql = format!("select array_length(array[$1::numeric{others}], 1)");
     bind(client, &sql, &vec![value; 65_535], "65535").await;
 }
