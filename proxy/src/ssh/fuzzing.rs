@@ -14,7 +14,7 @@ mod scp;
 mod sftp;
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 9] = [
     ("addresses", addresses),
     ("places", places),
     ("agent", agent),
@@ -22,6 +22,7 @@ pub(crate) const TARGETS: [Target; 8] = [
     ("sftp", sftp::sftp),
     ("scp", scp::scp),
     ("rsync", rsync::rsync),
+    ("rsync_stream", rsync::rsync_stream),
     ("clear", clear),
 ];
 

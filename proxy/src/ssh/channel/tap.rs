@@ -203,6 +203,10 @@ impl Tap {
                     Ok(Passage::Pieces(pieces, next))
                 }
                 Heard::Plain(came) => self.pass_plain(stream, came),
+                Heard::Part(came, rest) => {
+                    self.bytes(stream, &came)?;
+                    Ok(Passage::Pieces(vec![came], Next::Rest(rest)))
+                }
             },
             _ => self.pass_plain(stream, came),
         }

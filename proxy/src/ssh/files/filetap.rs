@@ -44,6 +44,8 @@ pub(in crate::ssh) enum Heard {
     Pieces(Vec<Bytes>, Next),
     /// It is recorded as bytes like others are, and goes on.
     Plain(Bytes),
+    /// The first is, and the second once others have had their turn.
+    Part(Bytes, Bytes),
 }
 
 /// What follows what may go on.
@@ -134,11 +136,19 @@ impl FileTap {
         }
         let (heard, operations) = match &mut state.talk {
             Talk::Rsync(rsync) => {
-                match stream {
-                    Stream::Input => rsync.up(&chunk),
-                    Stream::Output | Stream::ErrorOutput => rsync.down(&chunk),
+                let (taken, told) = rsync.take(stream == Stream::Input, &chunk);
+                state.weight.set(rsync.weight());
+                if !told.is_empty() {
+                    let frames = told.iter().map(|each| each.frame(self.channel));
+                    self.scope.record_uncounted(&frames.collect::<Vec<_>>())?;
                 }
-                return Ok(Heard::Plain(chunk));
+                let mut chunk = chunk;
+                let rest = chunk.split_off(taken.min(came));
+                return Ok(if rest.is_empty() {
+                    Heard::Plain(chunk)
+                } else {
+                    Heard::Part(chunk, rest)
+                });
             }
             Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
             Talk::Scp { .. } | Talk::Sftp(_) => {
@@ -227,7 +237,7 @@ impl FileTap {
         let left = match &mut state.talk {
             Talk::Sftp(sftp) => sftp.finish(),
             Talk::Scp { scp, .. } => scp.as_mut().map(|scp| scp.finish()).unwrap_or_default(),
-            Talk::Rsync(rsync) => vec![rsync.finish()],
+            Talk::Rsync(rsync) => rsync.finish(),
         };
         let told = state.tell(self.channel, 1);
         let frames = left.iter().map(|each| each.frame(self.channel));

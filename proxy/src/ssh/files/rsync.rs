@@ -1,16 +1,41 @@
-//! rsync, as far as its command line tells: which way it carries, with which options, and where. What
-//! passes is counted and digested as a stream; the files inside are not told apart.
+//! rsync: what its command line tells (which way it carries, with which options, and where), and what both ends say
+//! while it passes: which files, and how much of each.
 //!
-//! Pure: knows no channel and no recording. What rsync says inside its stream depends on its
-//! version, its options and what both ends have already, and may be compressed; a reader that is
-//! not rsync would guess.
-
-use bytes::Bytes;
+//! Pure: knows no channel and no recording. The bytes pass as they came; they are counted and digested as two streams
+//! besides. Where the files inside cannot be told apart, that is said once, and the streams are all that is told.
 
 use super::command::{Clear, Word};
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
 use super::sum::Stream;
+use stream::Streams;
+
+mod entry;
+mod frames;
+mod greeting;
+mod listing;
+mod lost;
+mod options;
+mod scene;
+mod sink;
+mod source;
+mod stream;
+mod telling;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+/// How much is looked at before what is told of it is counted, in bytes: an item is three of them.
+const PIECE: usize = 2 * 1024;
+
+/// How many operations are told of before others have their turn, but for those of one piece.
+const TOLD_MAX: usize = 64;
+
+/// How much is held for one transfer at most, in bytes: the lists of files, and of each direction what is not whole.
+pub const WEIGHT_MAX: usize = listing::HELD_MAX + 4 * stream::THING_MAX;
+
+/// What a failure is in the recording's numbers (`SSH_FX_FAILURE`).
+const FAILURE: u32 = 4;
 
 /// Options of one letter by which a receiver touches nothing but what is named and what is in it
 /// (`rsync.1`). Not those that make links, by which it could be led out again (`l`, `D`, `K`, `R`), nor
@@ -92,6 +117,10 @@ pub struct Rsync {
     invocation: Invocation,
     up: Stream,
     down: Stream,
+    /// None where its files are not told apart, or not any more.
+    files: Option<Box<Streams>>,
+    /// What is said of the files at the end.
+    notes: Vec<String>,
     status: Option<u32>,
 }
 
@@ -227,24 +256,60 @@ fn tree(word: &Word, itself: bool) -> Result<String, Vague> {
 impl Rsync {
     /// A transfer that begins, and how that is recorded.
     pub fn begin(invocation: Invocation) -> (Self, Operation) {
+        let (files, notes) = match Streams::new(&invocation) {
+            Ok(streams) => (Some(Box::new(streams)), Vec::new()),
+            Err(odd) => {
+                let why = format!("its streams, not its files, by `{odd}`");
+                (None, vec![why])
+            }
+        };
         let begun = Self {
             up: Stream::default(),
             down: Stream::default(),
             status: None,
+            files,
+            notes,
             invocation,
         };
         let operation = begun.operation();
         (begun, operation)
     }
 
-    /// The client sent this.
-    pub fn up(&mut self, bytes: &Bytes) {
-        self.up.take(bytes);
+    /// The client, or else the target, has sent this: how much of it was looked at, and what is to be recorded before
+    /// that goes on. Others have their turn before the rest.
+    pub fn take(&mut self, from_client: bool, bytes: &[u8]) -> (usize, Vec<Operation>) {
+        let mut told = Vec::new();
+        let mut taken: usize = 0;
+        while let Some(streams) = &mut self.files
+            && let Some(rest) = bytes.get(taken..)
+            && !rest.is_empty()
+            && streams.waiting() < TOLD_MAX
+        {
+            let piece = rest.get(..PIECE).unwrap_or(rest);
+            taken = taken.saturating_add(piece.len());
+            if let Err(lost) = streams.take(from_client, piece) {
+                streams.lost(from_client, lost);
+                told = streams.told();
+                self.notes = vec!["its streams, not all of its files".to_owned()];
+                self.files = None;
+            }
+        }
+        match &mut self.files {
+            Some(streams) => told = streams.told(),
+            None => taken = bytes.len(),
+        }
+        let way = if from_client {
+            &mut self.up
+        } else {
+            &mut self.down
+        };
+        way.take(bytes.get(..taken).unwrap_or(bytes));
+        (taken, told)
     }
 
-    /// The target sent this.
-    pub fn down(&mut self, bytes: &Bytes) {
-        self.down.take(bytes);
+    /// How much is held for it, about, in bytes.
+    pub fn weight(&self) -> usize {
+        self.files.as_ref().map_or(0, |streams| streams.held())
     }
 
     /// The command has ended.
@@ -252,8 +317,8 @@ impl Rsync {
         self.status = Some(status);
     }
 
-    /// How it went.
-    pub fn finish(&mut self) -> Operation {
+    /// How it went: what had not passed whole, and the whole.
+    pub fn finish(&mut self) -> Vec<Operation> {
         let ended = match self.status {
             None => Ended::Unanswered,
             Some(0) => Ended::Done,
@@ -262,144 +327,20 @@ impl Rsync {
                 message: format!("exit status {code}"),
             },
         };
+        let mut left = Vec::new();
+        if let Some(mut streams) = self.files.take() {
+            left = streams.finish();
+            self.notes = streams.notes();
+        }
         let mut operation = self.operation().ended(ended);
         let (up, down) = (std::mem::take(&mut self.up), std::mem::take(&mut self.down));
-        let note = "its streams, not its files".to_owned();
-        operation.sum_up(down.finish(), up.finish(), &[note]);
-        operation
+        operation.sum_up(down.finish(), up.finish(), &self.notes);
+        left.push(operation);
+        left
     }
 
     fn operation(&self) -> Operation {
         let (said, detail) = (self.invocation.said(), self.invocation.detail());
         Operation::new("rsync", &said, &[], detail)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ssh::files::command::FileCommand;
-
-    fn invocation(line: &str) -> Invocation {
-        match FileCommand::of(line.as_bytes()) {
-            Some(FileCommand::Rsync(invocation)) => invocation,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn check(line: &str, sends: bool, trees: &[&str], odd: Option<&str>) {
-        let wants = invocation(line).wants();
-        assert_eq!(wants.sends, sends);
-        let got = wants.trees.into_iter().map(Result::unwrap);
-        assert_eq!(got.collect::<Vec<_>>(), trees, "{line}");
-        assert_eq!(wants.odd.as_deref(), odd, "{line}");
-    }
-
-    #[test]
-    fn direction_and_paths_are_known() {
-        check(
-            "rsync --server -vrtOe.LsfxCIvu . /srv/in/",
-            false,
-            &["/srv/in/"],
-            None,
-        );
-        check(
-            "rsync --server --sender -vlogDtpre.iLsfxCIvu . /var/log/a b",
-            true,
-            &["/", "~"],
-            None,
-        );
-        check("rsync --server -re.LsfxCIvu . ~/a", false, &["~/a"], None);
-    }
-
-    /// With `src/` at the client's end, the directory gets what `src` has.
-    #[test]
-    fn a_directory_that_gets_modes_times_or_owners_is_asked_about_itself() {
-        for options in [
-            "-rpe.Ls",
-            "-rte.Ls",
-            "-roe.Ls",
-            "-rge.Ls",
-            "-rEe.Ls",
-            "-rUe.Ls",
-            "-rNe.Ls",
-            "-rptOe.Ls",
-            "-rOUe.Ls",
-            "-r -p",
-        ] {
-            for into in ["/srv/in/", "/srv/in/."] {
-                let line = format!("rsync --server {options} . {into}");
-                check(&line, false, &["/srv/in"], None);
-            }
-        }
-        // What stands behind `e`, or in a word, is none of them.
-        for options in ["-re.Lstp", "-rtOe.Ls", "-re.Ls --partial", "-rcue.Ls"] {
-            let line = format!("rsync --server {options} . /srv/in/");
-            check(&line, false, &["/srv/in/"], None);
-        }
-    }
-
-    #[test]
-    fn what_touches_other_things_or_makes_links_is_odd() {
-        for (options, odd) in [
-            ("-rlOte.LsfxCIvu", "-rlOte.LsfxCIvu"),
-            ("-rDe.Ls", "-rDe.Ls"),
-            ("-rRe.Ls", "-rRe.Ls"),
-            ("-rme.Ls", "-rme.Ls"),
-            ("-rsfe.Ls", "-rsfe.Ls"),
-            ("-re.Ls --log-file=/etc/x", "--log-file=/etc/x"),
-            ("-re.Ls --link-dest=/etc", "--link-dest=/etc"),
-            ("-re.Ls --delete", "--delete"),
-            (
-                "-re.Ls --files-from=/etc/passwd",
-                "--files-from=/etc/passwd",
-            ),
-            ("--daemon", "--daemon"),
-            // Takes the next word, whatever it is.
-            ("-re", "-re"),
-            ("-r -", "-"),
-        ] {
-            check(
-                &format!("rsync --server {options} . /srv/in/"),
-                false,
-                &["/srv/in/"],
-                Some(odd),
-            );
-        }
-        let line = "rsync --server --sender -re.Ls --remove-source-files . /srv/in/";
-        check(line, true, &["/", "~"], Some("--remove-source-files"));
-    }
-
-    #[test]
-    fn a_line_that_names_nothing_for_sure_wants_what_nobody_has() {
-        for line in [
-            "rsync --server -re.Ls . --sender /etc/secret/",
-            "rsync --server -r . --log-file=/etc/x -b a",
-            "rsync --server -re.Ls . /srv/in; id",
-            "rsync --server -re.Ls /srv/in",
-            "rsync --server -re.Ls .",
-            "rsync --server -re.Ls . /srv/*",
-            "/tmp/rsync --server -re.Ls . /srv/in",
-            "rsync --server -re.Ls . /srv/in/../..",
-        ] {
-            let wants = invocation(line).wants();
-            assert!(wants.trees.iter().any(Result::is_err), "{line}");
-        }
-    }
-
-    #[test]
-    fn its_streams_are_counted_and_digested() {
-        let (mut rsync, _) = Rsync::begin(invocation("rsync --server -re.Ls . /srv/in"));
-        rsync.up(&Bytes::from_static(b"ab"));
-        rsync.up(&Bytes::from_static(b"c"));
-        rsync.down(&Bytes::new());
-        rsync.exited(0);
-        let outcome = rsync.finish().outcome.unwrap();
-        assert_eq!((outcome.written.bytes, outcome.read.bytes), (3, 0));
-        // Of `abc`.
-        let digest = outcome.written.digest.unwrap();
-        assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf]);
-        assert_eq!(outcome.read.digest, None, "an empty piece is none");
     }
 }

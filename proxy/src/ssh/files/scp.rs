@@ -16,6 +16,7 @@ use policies::words::recordings::not_followed;
 use super::operation::{Ended, Operation};
 use super::path::Vague;
 use file::File;
+pub(super) use invocation::cut;
 pub use invocation::{Invocation, Role};
 use line::{Kind, Record};
 use tree::Tree;

@@ -1,11 +1,9 @@
 //! A command line that starts rsync, and what passes behind it.
 
-use bytes::Bytes;
-
-use crate::fuzzing::cut;
+use crate::fuzzing::{cut, turns};
 use crate::ssh::files::command::{FileCommand, Line, Word};
 use crate::ssh::files::operation::Operation;
-use crate::ssh::files::rsync::{Invocation, Rsync};
+use crate::ssh::files::rsync::{Invocation, Rsync, WEIGHT_MAX};
 
 /// Options by which a receiver writes, reads or removes what is not below the paths it is given
 /// (`rsync.1`), each with the dashes and up to its value.
@@ -96,14 +94,59 @@ fn receives(command: &[u8]) {
     }
 }
 
-/// How a transfer is told of whose client sent this.
+/// How the streams of a transfer are told of whose client sent this. What is told of its files is another target's.
 fn passed<'a>(invocation: &Invocation, pieces: impl Iterator<Item = &'a [u8]>) -> [Operation; 2] {
     let (mut rsync, begun) = Rsync::begin(invocation.clone());
     for piece in pieces {
-        let piece = Bytes::copy_from_slice(piece);
-        rsync.up(&piece);
-        rsync.down(&piece);
+        for from_client in [true, false] {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let (taken, _told) = rsync.take(from_client, rest);
+                rest = rest.get(taken..).unwrap_or_default();
+            }
+        }
     }
     rsync.exited(0);
-    [begun, rsync.finish()]
+    let whole = rsync.finish().pop();
+    [begun.clone(), whole.unwrap_or(begun)]
+}
+
+/// A line and, behind its line break, what both ends say. What is told does not depend on where that is cut, but for how
+/// often others have their turn; little is told at once, and no more is held than is promised.
+pub(super) fn rsync_stream(input: &[u8]) {
+    let mut parts = input.splitn(2, |byte| *byte == b'\n');
+    let command = parts.next().unwrap_or_default();
+    let (Some(FileCommand::Rsync(invocation)), Some(stream)) =
+        (FileCommand::of(command), parts.next())
+    else {
+        return;
+    };
+    let turns = turns(stream);
+    let pieces = turns.iter().flat_map(|turn| {
+        let pieces = turn.pieces.iter();
+        pieces.map(|piece| (turn.from_client, piece.to_vec()))
+    });
+    let whole = turns.iter().map(|turn| (turn.from_client, turn.whole()));
+    assert_eq!(told(&invocation, pieces), told(&invocation, whole));
+}
+
+/// What is told of a conversation.
+fn told(invocation: &Invocation, pieces: impl Iterator<Item = (bool, Vec<u8>)>) -> Vec<Operation> {
+    let (mut rsync, begun) = Rsync::begin(invocation.clone());
+    let mut told = vec![begun];
+    for (from_client, piece) in pieces {
+        let mut rest = piece.as_slice();
+        while !rest.is_empty() {
+            let (taken, more) = rsync.take(from_client, rest);
+            assert!(taken > 0, "nothing is looked at");
+            assert!(more.len() < 1024, "{} at once", more.len());
+            let weight = rsync.weight();
+            assert!(weight <= WEIGHT_MAX, "{weight} bytes held");
+            told.extend(more);
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+    }
+    rsync.exited(0);
+    told.extend(rsync.finish());
+    told
 }

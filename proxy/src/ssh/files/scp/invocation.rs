@@ -140,7 +140,7 @@ impl Invocation {
 }
 
 /// A text, or the beginning of one that is longer than this, and three dots.
-pub(super) fn cut(text: &[u8], most: usize) -> Vec<u8> {
+pub(in crate::ssh::files) fn cut(text: &[u8], most: usize) -> Vec<u8> {
     match text.get(..most) {
         Some(begin) if text.len() > most => [begin, b"..."].concat(),
         _ => text.to_vec(),

@@ -1,0 +1,332 @@
+//! What is told of conversations that passed between two rsyncs, and of such as never did.
+
+use recorder::{FileResult, Frame};
+
+use super::invocation;
+use crate::fuzzing::turns;
+use crate::ssh::files::operation::Operation;
+use crate::ssh::files::rsync::Rsync;
+
+/// One that passed, as the fuzz target has it.
+fn passed(name: &str) -> (String, Vec<u8>) {
+    let corpus = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/fuzz/corpus/rsync_stream/"
+    );
+    let input = std::fs::read(format!("{corpus}{name}")).unwrap();
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap();
+    let line = String::from_utf8(input[..end].to_vec()).unwrap();
+    (line, input[end + 1..].to_vec())
+}
+
+/// What is told of it, a line for each operation that has an outcome.
+fn told(line: &str, stream: &[u8]) -> Vec<String> {
+    let (mut rsync, _begun) = Rsync::begin(invocation(line));
+    let mut told = Vec::new();
+    for turn in turns(stream) {
+        for piece in turn.pieces {
+            told.extend(rsync.take(turn.from_client, piece).1);
+        }
+    }
+    rsync.exited(0);
+    told.extend(rsync.finish());
+    told.iter().filter_map(shown).collect()
+}
+
+fn shown(operation: &Operation) -> Option<String> {
+    let Frame::File(file) = operation.frame(0) else {
+        return None;
+    };
+    let outcome = file.outcome?;
+    let result = match outcome.result {
+        FileResult::Done => "done".to_owned(),
+        FileResult::Failed { message, .. } => format!("failed, {message}"),
+        FileResult::Refused => "refused".to_owned(),
+        FileResult::Unanswered => "unanswered".to_owned(),
+    };
+    let (path, to) = (file.path.to_vec(), file.to.to_vec());
+    let path = [path, to]
+        .map(|path| String::from_utf8_lossy(&path).into_owned())
+        .concat();
+    let bytes = outcome.read.bytes + outcome.written.bytes;
+    let digest = outcome.read.digest.or(outcome.written.digest);
+    let digest = digest.map(|digest| policies::hex(&digest[..4]));
+    let detail = file.detail;
+    let digest = digest.unwrap_or_default();
+    Some(format!(
+        "{} {path} ({detail}) {result} {bytes} {digest}",
+        file.action
+    ))
+}
+
+#[track_caller]
+fn check(name: &str, want: &[&str]) {
+    let (line, stream) = passed(name);
+    let told = told(&line, &stream);
+    let (last, files) = told.split_last().unwrap();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    assert_eq!(files, want);
+    assert!(last.starts_with("rsync "), "{last}");
+    assert!(last.contains(" files passed"), "{last}");
+}
+
+#[test]
+fn new_files_are_told_with_their_digests() {
+    check(
+        "up",
+        &[
+            "transfer /srv/dst/a (write mode=644 size=6) done 6 5891b5b5",
+            "mkdir /srv/dst/d1 (write mode=755 changes=new) unanswered 0 ",
+            "symlink /srv/dst/d1/link (write mode=777 changes=contents+new, to \"../a\") done 0 ",
+            "mkdir /srv/dst/d1/deep (write mode=755 changes=new) unanswered 0 ",
+            "mkdir /srv/dst/d2 (write mode=755 changes=new) unanswered 0 ",
+            "transfer /srv/dst/d1/new\nline (write mode=644 size=2) done 2 18436534",
+            "transfer /srv/dst/d1/nothing (write mode=644 size=0) done 0 e3b0c442",
+            "transfer /srv/dst/d1/deep/x (write mode=644 size=1) done 1 2d711642",
+            "transfer /srv/dst/d2/grüße (write mode=644 size=1) done 1 0bfe935e",
+        ],
+    );
+}
+
+#[test]
+fn of_a_changed_file_what_passed_is_told_and_what_is_deleted() {
+    check(
+        "changed",
+        &[
+            "remove /srv/dst/gone/f () done 0 ",
+            "rmdir /srv/dst/gone () done 0 ",
+            "setstat /srv/dst/ (write mode=755 changes=time) unanswered 0 ",
+            "transfer /srv/dst/a (write mode=644 size=2692, 2 blocks of what was there) done 1292 ",
+            "setstat /srv/dst/d1/deep/x (write mode=600 size=1 changes=mode) unanswered 0 ",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_could_not_be_read_has_failed() {
+    check(
+        "unread",
+        &[
+            "opendir /srv/src/ (read mode=755 changes=new) done 0 ",
+            "opendir /srv/src/d1 (read mode=755 changes=new) done 0 ",
+            "readlink /srv/src/d1/link (read mode=777 changes=contents+new, to \"../a\") done 0 ",
+            "opendir /srv/src/d1/deep (read mode=755 changes=new) done 0 ",
+            "opendir /srv/src/d2 (read mode=755 changes=new) done 0 ",
+            "transfer /srv/src/closed (read mode=0 size=3) failed, it was not sent 0 ",
+            "transfer /srv/src/d1/deep/x (read mode=600 size=1) failed, it was not sent 0 ",
+            "transfer /srv/src/a (read mode=644 size=6) done 6 5891b5b5",
+            "transfer /srv/src/d1/new\nline (read mode=644 size=2) done 2 18436534",
+            "transfer /srv/src/d1/nothing (read mode=644 size=0) done 0 e3b0c442",
+            "transfer /srv/src/d2/grüße (read mode=644 size=1) done 1 0bfe935e",
+        ],
+    );
+}
+
+#[test]
+fn what_is_compressed_is_counted() {
+    check(
+        "squeezed",
+        &[
+            "opendir /srv/src (read mode=755 changes=new) done 0 ",
+            "transfer /srv/src/a (read mode=644 size=6, counted as it passed, compressed by zstd) done 15 ",
+            "opendir /srv/src/d1 (read mode=755 changes=new) done 0 ",
+            "readlink /srv/src/d1/link (read mode=777 changes=contents+new, to \"../a\") done 0 ",
+            "opendir /srv/src/d1/deep (read mode=755 changes=new) done 0 ",
+            "opendir /srv/src/d2 (read mode=755 changes=new) done 0 ",
+            "transfer /srv/src/d1/new\nline (read mode=644 size=2, counted as it passed, compressed by zstd) done 5 ",
+            "transfer /srv/src/d1/nothing (read mode=644 size=0, counted as it passed, compressed by zstd) done 0 ",
+            "transfer /srv/src/d1/deep/x (read mode=600 size=1, counted as it passed, compressed by zstd) done 4 ",
+            "transfer /srv/src/d2/grüße (read mode=644 size=1, counted as it passed, compressed by zstd) done 4 ",
+        ],
+    );
+}
+
+#[test]
+fn lists_that_come_whole_are_understood_with_checksums_and_access_lists() {
+    check(
+        "listed",
+        &[
+            "mkdir /srv/dst4/ (write mode=755 changes=new) unanswered 0 ",
+            "mkdir /srv/dst4/d1 (write mode=755 changes=new) unanswered 0 ",
+            "symlink /srv/dst4/d1/link (write mode=777 changes=contents+new, to \"../a\") done 0 ",
+            "mkdir /srv/dst4/d1/deep (write mode=755 changes=new) unanswered 0 ",
+            "mkdir /srv/dst4/d2 (write mode=755 changes=new) unanswered 0 ",
+            "transfer /srv/dst4/d1/new\nline (write mode=644 size=2) done 2 18436534",
+            "transfer /srv/dst4/d1/nothing (write mode=644 size=0) done 0 e3b0c442",
+            "transfer /srv/dst4/d1/deep/x (write mode=600 size=1) done 1 2d711642",
+            "transfer /srv/dst4/d2/grüße (write mode=644 size=1) done 1 0bfe935e",
+            "transfer /srv/dst4/d2/hard (write mode=644 size=6) done 6 5891b5b5",
+            "link /srv/dst4/a (write mode=644 size=6 changes=new, to \"d2/hard\") done 0 ",
+        ],
+    );
+}
+
+#[test]
+fn one_file_under_two_names_is_sent_once() {
+    check(
+        "linked",
+        &[
+            "mkdir /srv/dst5/ (write mode=755 changes=new) unanswered 0 ",
+            "mkdir /srv/dst5/d1 (write mode=755 changes=new) unanswered 0 ",
+            "symlink /srv/dst5/d1/link (write mode=777 changes=contents+new, to \"../a\") done 0 ",
+            "mkdir /srv/dst5/d1/deep (write mode=755 changes=new) unanswered 0 ",
+            "mkdir /srv/dst5/d2 (write mode=755 changes=new) unanswered 0 ",
+            "transfer /srv/dst5/d1/new\nline (write mode=644 size=2) done 2 18436534",
+            "transfer /srv/dst5/d1/nothing (write mode=644 size=0) done 0 e3b0c442",
+            "transfer /srv/dst5/d1/deep/x (write mode=600 size=1) done 1 2d711642",
+            "transfer /srv/dst5/d2/grüße (write mode=644 size=1) done 1 0bfe935e",
+            "transfer /srv/dst5/d2/hard (write mode=644 size=6) done 6 5891b5b5",
+            "link /srv/dst5/a (write mode=644 size=6 changes=new, to \"d2/hard\") done 0 ",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_has_arrived_is_told_where_its_source_hears_of_it() {
+    check(
+        "removed",
+        &[
+            "mkdir /srv/dst6/ (write mode=755 changes=new) unanswered 0 ",
+            "transfer /srv/dst6/grüße (write mode=644 size=1) done 1 0bfe935e",
+            "transfer /srv/dst6/hard (write mode=644 size=6) done 6 5891b5b5",
+            "close /srv/dst6/grüße (the receiver has it whole) done 0 ",
+            "close /srv/dst6/hard (the receiver has it whole) done 0 ",
+        ],
+    );
+}
+
+/// Whatever bit is turned, it is told of once, and in the end the streams are.
+#[test]
+fn who_says_what_rsync_does_not_say_is_followed_no_further() {
+    for name in ["up", "squeezed"] {
+        let (line, stream) = passed(name);
+        for at in 0..stream.len() {
+            for turned in [1, 0x80] {
+                let mut odd = stream.clone();
+                odd[at] ^= turned;
+                let told = told(&line, &odd);
+                let lost = told
+                    .iter()
+                    .filter(|one| one.contains("told apart no further"));
+                assert!(lost.count() <= 1, "{told:?}");
+                assert!(told.last().unwrap().starts_with("rsync "), "{told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn contents_that_have_not_passed_whole_have_no_digest() {
+    let (line, stream) = passed("up");
+    let begun = "transfer /srv/dst/a (write mode=644 size=6) unanswered 3 ";
+    let cut = |end: usize| told(&line, &stream[..end]);
+    assert!((0..stream.len()).any(|end| cut(end).iter().any(|one| one == begun)));
+}
+
+#[test]
+fn an_old_protocol_is_no_longer_told_apart() {
+    let line = "rsync --server -re.Ls . /srv/in/";
+    // Both ends say which they speak.
+    let told = told(line, &[3, 29, 0, 0, 0, 0x83, 29, 0, 0, 0, 0x80, 1]);
+    let want =
+        "rsync  () failed, its files are told apart no further, the target sent protocol 29 0 ";
+    assert_eq!(told.first().map(String::as_str), Some(want));
+    assert!(
+        told[1].contains("its streams, not all of its files"),
+        "{told:?}"
+    );
+}
+
+/// An old greeting: protocol 31, no flags, nothing to agree on.
+const GREETING: [(bool, &[u8]); 3] = [
+    (true, &[31, 0, 0, 0]),
+    (false, &[31, 0, 0, 0]),
+    (false, &[0, 9, 9, 9, 9]),
+];
+
+/// A list with one file in it, `a`.
+const LIST: &[u8] = &[1, 1, b'a', 0, 3, 0, 0, 0, 0, 0, 0xa4, 0x81, 0, 0, 0];
+
+/// In a frame of this kind.
+fn framed(kind: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+    [&length[..3], &[kind + 7], bytes].concat()
+}
+
+/// What is told first of a conversation that goes on like this behind the greeting and a list.
+#[track_caller]
+fn check_behind(from_client: bool, bytes: &[u8], want: &str) {
+    let line = "rsync --server -re.Ls . /srv/in/";
+    let (mut rsync, _begun) = Rsync::begin(invocation(line));
+    let list = framed(0, LIST);
+    let mut told = Vec::new();
+    let parts = GREETING
+        .into_iter()
+        .chain([(true, &list[..]), (from_client, bytes)]);
+    for (from_client, part) in parts {
+        told.extend(rsync.take(from_client, part).1);
+        assert!(rsync.weight() < 1024, "{} held", rsync.weight());
+    }
+    told.extend(rsync.finish());
+    let told: Vec<String> = told.iter().filter_map(shown).collect();
+    assert!(told[0].contains(want), "`{want}` in {told:?}");
+}
+
+#[test]
+fn giant_numbers_are_not_believed() {
+    let sums = |count: i32, length: i32| {
+        let head = [count, 700, length, 0].map(i32::to_le_bytes).concat();
+        framed(0, &[&[1, 0, 0x80], head.as_slice()].concat())
+    };
+    // As many checksums as there can be: they may come, and are not waited for.
+    check_behind(false, &sums(i32::MAX, 16), "0 files passed");
+    check_behind(false, &sums(-1, 16), "sent checksums that no file has");
+    check_behind(false, &sums(1, 17), "sent checksums that no file has");
+    check_behind(
+        false,
+        &framed(0, &[2, 0, 0x80]),
+        "sent the number of no file",
+    );
+    check_behind(true, &[0xff, 0xff, 0xff, 8], "longer than rsync has it");
+    check_behind(true, &framed(0, &[0xff, 101]), "sent the number of no file");
+    check_behind(
+        true,
+        &framed(0, &[0xfe, 0xff, 0xff, 0xff, 0xff, 0, 0]),
+        "the number of no file",
+    );
+    // Three gibibytes of contents, of which none come.
+    let head = [0, 0, 0, 0, i32::MAX].map(i32::to_le_bytes).concat();
+    let begins = framed(0, &[&[1, 0, 0x80], head.as_slice()].concat());
+    check_behind(
+        true,
+        &begins,
+        "transfer /srv/in/a (write mode=644 size=3) unanswered 0 ",
+    );
+    // A block of a file that the other end does not have.
+    let head = [0, 0, 0, 0, -1].map(i32::to_le_bytes).concat();
+    let block = framed(0, &[&[1, 0, 0x80], head.as_slice()].concat());
+    check_behind(
+        true,
+        &block,
+        "transfer /srv/in/a (write mode=644 size=3) unanswered 0 ",
+    );
+}
+
+#[test]
+fn a_chunk_full_of_deleted_names_leaves_others_their_turns() {
+    let (mut rsync, _begun) = Rsync::begin(invocation("rsync --server -re.Ls . /srv/in/"));
+    for (from_client, part) in GREETING {
+        rsync.take(from_client, part);
+    }
+    let chunk = framed(101, b"x").repeat(6000);
+    let (mut rest, mut turns, mut count) = (chunk.as_slice(), 0, 0);
+    while !rest.is_empty() {
+        let (taken, told) = rsync.take(false, rest);
+        assert!(told.len() < 1024, "{} at once", told.len());
+        count += told.len();
+        turns += 1;
+        rest = &rest[taken..];
+    }
+    assert_eq!(count, 6000);
+    assert!(turns > 10, "{turns}");
+}
