@@ -2,6 +2,7 @@
 //! what rules about files let through.
 
 mod handles;
+mod rsync;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -148,30 +149,6 @@ fn what_legacy_scp_moves_is_told_with_its_digest() {
     ] {
         assert!(told.contains(&line), "`{line}` in {told}");
     }
-}
-
-#[test]
-fn what_rsync_moves_is_told_as_streams() {
-    let desk = Desk::free();
-    assert!(
-        desk.rsync(&["-a", &desk.at("notes"), &desk.remote("in/")])
-            .status
-            .success()
-    );
-    assert!(
-        desk.rsync(&["-a", &desk.remote("out/log"), &desk.at("back")])
-            .status
-            .success()
-    );
-    let told = desk.told();
-    let (up, down) = (desk.at("in/"), desk.at("out/log"));
-    assert!(told.contains(&format!("rsync {up} (write -")), "{told}");
-    assert!(
-        told.contains(&format!("rsync {down} (read --sender -")),
-        "{told}"
-    );
-    assert!(told.contains("its streams, not its files), "), "{told}");
-    assert_eq!(desk.read("back"), desk.read("out/log"));
 }
 
 #[test]
