@@ -48,8 +48,8 @@ fn told_below(told: &str, dir: &str) -> BTreeSet<String> {
     for line in told.lines() {
         for action in actions {
             if let Some((_, rest)) = line.split_once(&format!(" {action} {dir} ")) {
-                let name = rest.split(" (").next().unwrap_or(rest);
-                names.insert(name.trim_matches('"').to_owned());
+                let name = rest.trim_end_matches(']').split(" (").next();
+                names.insert(name.unwrap_or(rest).trim_matches('"').to_owned());
             }
         }
     }
