@@ -10,8 +10,8 @@ use crate::{err, out};
 /// A tree with names of all kinds.
 fn tree(desk: &Desk, name: &str) {
     let tree = desk.dir.join(name);
-    fs::create_dir_all(tree.join("deep/deeper")).unwrap();
-    fs::create_dir_all(tree.join("none")).unwrap();
+    fs::create_dir_all(tree.join("deep/deeper")).expect("a directory is made");
+    fs::create_dir_all(tree.join("none")).expect("a directory is made");
     for (name, contents) in [
         ("a", "one\n"),
         ("deep/empty", ""),
@@ -19,15 +19,16 @@ fn tree(desk: &Desk, name: &str) {
         ("deep/deeper/grüße", "three\n"),
         ("deep-er", "four\n"),
     ] {
-        fs::write(tree.join(name), contents).unwrap();
+        fs::write(tree.join(name), contents).expect("a file is made");
     }
-    fs::write(tree.join("big"), numbers(20_000)).unwrap();
-    symlink("a", tree.join("link")).unwrap();
+    fs::write(tree.join("big"), numbers(20_000)).expect("a file is made");
+    symlink("a", tree.join("link")).expect("a file is made");
 }
 
 /// So many lines, each another.
 fn numbers(count: u32) -> String {
-    (0..count).map(|number| format!("{number}\n")).collect()
+    let lines = (0..count).map(|number| number.to_string());
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The names that rsync says it did something with.

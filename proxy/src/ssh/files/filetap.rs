@@ -138,17 +138,7 @@ impl FileTap {
             Talk::Rsync(rsync) => {
                 let (taken, told) = rsync.take(stream == Stream::Input, &chunk);
                 state.weight.set(rsync.weight());
-                if !told.is_empty() {
-                    let frames = told.iter().map(|each| each.frame(self.channel));
-                    self.scope.record_uncounted(&frames.collect::<Vec<_>>())?;
-                }
-                let mut chunk = chunk;
-                let rest = chunk.split_off(taken.min(came));
-                return Ok(if rest.is_empty() {
-                    Heard::Plain(chunk)
-                } else {
-                    Heard::Part(chunk, rest)
-                });
+                return self.part(chunk, taken, &told);
             }
             Talk::Scp { scp: None, .. } => return Ok(Heard::Plain(chunk)),
             Talk::Scp { .. } | Talk::Sftp(_) => {
@@ -192,6 +182,25 @@ impl FileTap {
             self.answers.notify_one();
         }
         Ok(heard)
+    }
+
+    /// Records what is told of the beginning of what came, which goes on first.
+    fn part(
+        &self,
+        mut came: Bytes,
+        taken: usize,
+        told: &[Operation],
+    ) -> Result<Heard, AppendError> {
+        if !told.is_empty() {
+            let frames = told.iter().map(|each| each.frame(self.channel));
+            self.scope.record_uncounted(&frames.collect::<Vec<_>>())?;
+        }
+        let rest = came.split_off(taken.min(came.len()));
+        Ok(if rest.is_empty() {
+            Heard::Plain(came)
+        } else {
+            Heard::Part(came, rest)
+        })
     }
 
     /// Counts what passes of a stream of which no more is kept as bytes.

@@ -14,9 +14,9 @@ fn passed(name: &str) -> (String, Vec<u8>) {
         "/../tests/fuzz/corpus/rsync_stream/"
     );
     let input = std::fs::read(format!("{corpus}{name}")).unwrap();
-    let end = input.iter().position(|byte| *byte == b'\n').unwrap();
-    let line = String::from_utf8(input[..end].to_vec()).unwrap();
-    (line, input[end + 1..].to_vec())
+    let mut parts = input.splitn(2, |byte| *byte == b'\n').map(<[u8]>::to_vec);
+    let line = String::from_utf8(parts.next().unwrap()).unwrap();
+    (line, parts.next().unwrap())
 }
 
 /// What is told of it, a line for each operation that has an outcome.
@@ -48,7 +48,7 @@ fn shown(operation: &Operation) -> Option<String> {
     let path = [path, to]
         .map(|path| String::from_utf8_lossy(&path).into_owned())
         .concat();
-    let bytes = outcome.read.bytes + outcome.written.bytes;
+    let bytes = outcome.read.bytes.max(outcome.written.bytes);
     let digest = outcome.read.digest.or(outcome.written.digest);
     let digest = digest.map(|digest| policies::hex(&digest[..4]));
     let detail = file.detail;
@@ -250,7 +250,7 @@ const LIST: &[u8] = &[1, 1, b'a', 0, 3, 0, 0, 0, 0, 0, 0xa4, 0x81, 0, 0, 0];
 /// In a frame of this kind.
 fn framed(kind: u8, bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
-    [&length[..3], &[kind + 7], bytes].concat()
+    [&length[..3], &[7_u8.saturating_add(kind)], bytes].concat()
 }
 
 /// What is told first of a conversation that goes on like this behind the greeting and a list.
