@@ -67,9 +67,11 @@ const cases = {
     show((await Promise.allSettled([c.query('select 1'), c.query('select 1/0'), c.query('select 2')])).map((one) => one.status));
   },
   async cancel(c) {
+    // Behind a pooler it is not the one that it was told.
+    const { pid } = (await c.query('select pg_backend_pid() as pid')).rows[0];
     const over = fails(c.query('select pg_sleep(60)')), running = c.activeQuery || c._activeQuery;
     const watch = new Client(config); await watch.connect();
-    while ((await watch.query("select from pg_stat_activity where pid = $1 and state = 'active'", [c.processID])).rowCount < 1) await new Promise((done) => setTimeout(done, 20));
+    while ((await watch.query("select from pg_stat_activity where pid = $1 and state = 'active'", [pid])).rowCount < 1) await new Promise((done) => setTimeout(done, 20));
     // It asks in clear, whatever the session has.
     const asker = new Client({ ...config, ssl: false }), closed = new Promise((done) => asker.connection.on('end', done));
     asker.cancel(c, running); await over; await closed; await watch.end();

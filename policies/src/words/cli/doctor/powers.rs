@@ -85,12 +85,12 @@ fn of(role: &Login, powers: &BTreeSet<Power>) -> String {
             .filter(|power| power.kind == *kind)
             .map(|power| power.name.as_str())
             .collect();
-        let named = match (kind, names.as_slice()) {
+        let which = match (kind, names.as_slice()) {
             (_, []) => return None,
             (PowerKind::Superuser, _) => String::new(),
             (_, names) => format!(" {}", several(names)),
         };
-        Some(format!("{}{named}", kind.words()))
+        Some(format!("{}{which}", kind.words()))
     });
     let kinds: Vec<String> = kinds.collect();
     let who = if role.as_str() == MARKER {
