@@ -54,6 +54,19 @@ impl Scratch {
         Backend::sqlite(&self.path()).await.unwrap()
     }
 
+    /// Why it is not opened, once whoever had it open is gone.
+    async fn refused(&self) -> OpenError {
+        for _try in 0..1_000 {
+            match Backend::sqlite(&self.path()).await {
+                Err(OpenError::Taken { .. }) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+                opened => return opened.unwrap_err(),
+            }
+        }
+        Backend::sqlite(&self.path()).await.unwrap_err()
+    }
+
     /// The file, by somebody who is not us.
     pub async fn connected(&self) -> SqliteConnection {
         let options = SqliteConnectOptions::new().filename(self.path());
@@ -389,6 +402,6 @@ async fn a_store_with_somebody_elses_trigger_is_not_opened() {
                    UPDATE log SET body = replace(body, 'web1', 'web3'); END";
     sqlx::query(trigger).execute(&mut file).await.unwrap();
     file.close().await.unwrap();
-    let refused = Backend::sqlite(&scratch.path()).await.unwrap_err();
+    let refused = scratch.refused().await;
     assert!(matches!(refused, OpenError::Altered { .. }), "{refused:?}");
 }
