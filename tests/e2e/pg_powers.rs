@@ -49,22 +49,28 @@ fn what_a_role_reaches_beside_tables_is_told() {
          create function anything() returns int language wild as 'begin return 1; end'",
     );
     let said = [
-        "`app` is a member of `pg_execute_server_program` and may call ",
+        "`app` is a member of `pg_execute_server_program` and may use the foreign server `\"Other\"` and may set up foreign \
+         servers by `postgres_fdw` and may call ",
         "`public.dblink(text)`",
-        " more and may use the foreign server `Other` and may set up foreign servers by `postgres_fdw`",
+        ", 13 more; what comes of that",
         NO_RULE,
-        "revoke pg_execute_server_program from app;",
     ];
     check(&world, &said, &["lo_import", "is a superuser"]);
-    world.sql(
-        "drop extension dblink; revoke usage on foreign server \"Other\" from app; \
-         revoke usage on foreign data wrapper postgres_fdw from app; revoke beside from app",
-    );
+    world.sql("drop extension dblink");
+    // Whatever is advised takes one of them away.
+    for advised in [
+        "revoke pg_execute_server_program from beside;",
+        "revoke usage on foreign server \"Other\" from app;",
+        "revoke usage on foreign data wrapper postgres_fdw from app;",
+    ] {
+        check(&world, &[advised], &[]);
+        world.sql(advised);
+    }
     let said = [
         "`app` may call `pg_read_file(text)`, `public.anything()`;",
-        "revoke execute on function pg_read_file(text) from public, app;",
+        "revoke execute on function pg_read_file(text) from public;",
     ];
-    check(&world, &said, &["dblink", "foreign"]);
+    check(&world, &said, &["dblink", "foreign", "pg_execute"]);
     // Where nobody may use the schema, nobody calls what is in it.
     world.sql("create schema closed; alter function anything() set schema closed");
     check(
@@ -75,7 +81,14 @@ fn what_a_role_reaches_beside_tables_is_told() {
     world
         .sql("revoke execute on function pg_read_file(text) from public; alter role app superuser");
     check(&world, &["`app` is a superuser;"], &["pg_read_file"]);
-    world.sql("alter role app nosuperuser");
+    world.sql("alter role app nosuperuser createrole");
+    // Until 16 it could give itself anything.
+    check(
+        &world,
+        &["`app` makes roles and gives them any other;"],
+        &[],
+    );
+    world.sql("alter role app nocreaterole;");
     check(&world, &[], &[NO_RULE]);
 }
 

@@ -149,7 +149,7 @@ async fn guarded(house: &House, target: &Target, entered: words::Finding) -> Che
     };
     let mut found = entered;
     if !powers.is_empty() {
-        found = words::powerful(&powers, found);
+        found = words::powerful(name, &powers, found);
     }
     if !roles.is_empty() {
         found = unguarded(name, target.entry(), &roles, found);

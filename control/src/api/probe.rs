@@ -22,7 +22,7 @@ pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<(), Unentered>> + Sen
 pub type Unasking<'a> = Pin<Box<dyn Future<Output = BTreeSet<Login>> + Send + 'a>>;
 
 /// What [`Probe::powers`] gives.
-pub type Weighing<'a> = Pin<Box<dyn Future<Output = BTreeMap<Login, BTreeSet<Power>>> + Send + 'a>>;
+pub type Weighing<'a> = Pin<Box<dyn Future<Output = BTreeMap<Login, Vec<Power>>> + Send + 'a>>;
 
 /// What [`Probe::own_roles`] gives.
 pub type Owning<'a> = Pin<Box<dyn Future<Output = Option<Vec<RoleThere>>> + Send + 'a>>;

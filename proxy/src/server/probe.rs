@@ -81,7 +81,7 @@ impl Lookout {
     }
 
     /// What the roles of a database may do there that no rule about statements sees.
-    async fn weighed(&self, target: &Target) -> BTreeMap<Login, BTreeSet<Power>> {
+    async fn weighed(&self, target: &Target) -> BTreeMap<Login, Vec<Power>> {
         let Endpoint::Postgres(endpoint) = &target.endpoint else {
             return BTreeMap::new();
         };

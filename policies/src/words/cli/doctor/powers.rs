@@ -1,27 +1,30 @@
 //! What is said of roles that may do more at a database than its tables: what comes of that, no statement shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Finding;
 use crate::{Login, MARKER};
 
-/// How many of one kind are named of one role.
-const NAMED_MAX: usize = 4;
-
 /// Something that a role may do at a database server, beside reading and changing tables.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Power {
     /// What.
     pub kind: PowerKind,
-    /// With what of this kind, as the server calls it.
-    pub name: String,
+    /// With what of this kind: the first few, as SQL takes them.
+    pub names: Vec<String>,
+    /// With how many.
+    pub all: usize,
+    /// Who was given the first of them, as SQL takes it: the role itself, one that it is a member of, `public`.
+    pub holders: String,
 }
 
 /// What kind of thing that is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PowerKind {
     /// Everything.
     Superuser,
+    /// Making roles and giving them any other, as before PostgreSQL 16.
+    Makes,
     /// What one of PostgreSQL's predefined roles may, as `pg_execute_server_program`.
     Member,
     /// Calling a function that reaches files or other servers, or is written in an untrusted language.
@@ -32,39 +35,13 @@ pub enum PowerKind {
     Wrapper,
 }
 
-impl PowerKind {
-    const ALL: [Self; 5] = [
-        Self::Superuser,
-        Self::Member,
-        Self::Call,
-        Self::Server,
-        Self::Wrapper,
-    ];
-
-    /// What who has it is said to do or be, before the names.
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Superuser => "is a superuser",
-            Self::Member => "is a member of",
-            Self::Call => "may call",
-            Self::Server => "may use the foreign server",
-            Self::Wrapper => "may set up foreign servers by",
-        }
-    }
-}
-
 /// A target was entered, and found as in `entered`; and roles that are asked for there reach more than tables.
-pub fn powerful(powers: &BTreeMap<Login, BTreeSet<Power>>, entered: Finding) -> Finding {
-    let each: Vec<String> = powers
-        .iter()
-        .map(|(role, powers)| of(role, powers))
-        .collect();
-    let first = powers.iter().find_map(|(role, powers)| {
-        let taken = taken(role, powers.first()?);
-        Some(format!(
-            "whatever of it nobody needs is taken away as a superuser there:  {taken}"
-        ))
-    });
+pub fn powerful(target: &str, powers: &BTreeMap<Login, Vec<Power>>, entered: Finding) -> Finding {
+    let each = powers.iter().map(|(role, powers)| may(role, powers));
+    let each: Vec<String> = each.collect();
+    let first = powers
+        .values()
+        .find_map(|powers| Some(taken(target, powers.first()?)));
     let hints: Vec<String> = entered.hint.into_iter().chain(first).collect();
     Finding {
         found: format!(
@@ -78,65 +55,52 @@ pub fn powerful(powers: &BTreeMap<Login, BTreeSet<Power>>, entered: Finding) -> 
 }
 
 /// What a role may, in one sentence.
-fn of(role: &Login, powers: &BTreeSet<Power>) -> String {
-    let kinds = PowerKind::ALL.iter().filter_map(|kind| {
-        let names: Vec<&str> = powers
-            .iter()
-            .filter(|power| power.kind == *kind)
-            .map(|power| power.name.as_str())
-            .collect();
-        let which = match (kind, names.as_slice()) {
-            (_, []) => return None,
-            (PowerKind::Superuser, _) => String::new(),
-            (_, names) => format!(" {}", several(names)),
-        };
-        Some(format!("{}{which}", kind.words()))
-    });
-    let kinds: Vec<String> = kinds.collect();
+fn may(role: &Login, powers: &[Power]) -> String {
     let who = if role.as_str() == MARKER {
         "the role of each grant".to_owned()
     } else {
         format!("`{role}`")
     };
-    format!("{who} {}", kinds.join(" and "))
+    let each = powers.iter().map(|power| {
+        let named = names(power);
+        match power.kind {
+            PowerKind::Superuser => "is a superuser".to_owned(),
+            PowerKind::Makes => "makes roles and gives them any other".to_owned(),
+            PowerKind::Member => format!("is a member of {named}"),
+            PowerKind::Call => format!("may call {named}"),
+            PowerKind::Server => format!("may use the foreign server {named}"),
+            PowerKind::Wrapper => format!("may set up foreign servers by {named}"),
+        }
+    });
+    format!("{who} {}", each.collect::<Vec<_>>().join(" and "))
 }
 
-/// The first of these names, and how many more there are.
-fn several(names: &[&str]) -> String {
-    let shown = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`"));
-    let more = names.len().saturating_sub(NAMED_MAX);
+/// What is named of one kind, and how much more there is of it.
+fn names(power: &Power) -> String {
+    let shown = power.names.iter().map(|name| format!("`{name}`"));
+    let more = power.all.saturating_sub(power.names.len());
     let more = (more > 0).then(|| format!("{more} more"));
     shown.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// How it is taken away from whoever has it: what comes to a role that may do nothing, everybody has.
-fn taken(role: &Login, power: &Power) -> String {
-    let (role, name) = (ident(role.as_str()), ident(&power.name));
-    let all = if role == MARKER {
-        "public".to_owned()
-    } else {
-        format!("public, {role}")
-    };
-    match power.kind {
-        PowerKind::Superuser => format!("alter role {role} nosuperuser;"),
-        PowerKind::Member => format!("revoke {name} from {role};"),
-        // It comes with its arguments, and as SQL takes it.
-        PowerKind::Call => format!("revoke execute on function {} from {all};", power.name),
-        PowerKind::Server => format!("revoke usage on foreign server {name} from {all};"),
-        PowerKind::Wrapper => {
-            format!("revoke usage on foreign data wrapper {name} from {all};")
+/// How it is taken away.
+fn taken(target: &str, power: &Power) -> String {
+    let first = power.names.first().map_or("", String::as_str);
+    let from = &power.holders;
+    let revoked = match power.kind {
+        // It may be the only one.
+        PowerKind::Superuser => {
+            return format!(
+                "let people come as a role that is none: add {target} again with another --role"
+            );
         }
-    }
-}
-
-/// A name as SQL takes it, in quotes where it needs them.
-fn ident(name: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_lowercase() || letter == '_';
-    if name.chars().all(plain) && !name.is_empty() {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
+        PowerKind::Makes => format!("alter role {from} nocreaterole;"),
+        PowerKind::Member => format!("revoke {first} from {from};"),
+        PowerKind::Call => format!("revoke execute on function {first} from {from};"),
+        PowerKind::Server => format!("revoke usage on foreign server {first} from {from};"),
+        PowerKind::Wrapper => format!("revoke usage on foreign data wrapper {first} from {from};"),
+    };
+    format!("whatever of it nobody needs is taken away as a superuser there:  {revoked}")
 }
 
 #[cfg(test)]
@@ -146,15 +110,15 @@ mod tests {
 
     #[test]
     fn what_is_said_of_roles_that_reach_more_than_tables() {
-        let power = |kind, name: &str| Power {
+        let power = |kind, names: &[&str], holders: &str| Power {
             kind,
-            name: name.to_owned(),
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            all: names.len(),
+            holders: holders.to_owned(),
         };
-        let calls = (1..=6).map(|number| power(PowerKind::Call, &format!("f{number}(text)")));
-        let login = |name: &str| Login::parse(name).unwrap();
-        let check = |role: &str, powers: Vec<Power>| {
-            let powers = BTreeMap::from([(login(role), powers.into_iter().collect())]);
-            let finding = powerful(&powers, target_good("orders"));
+        let check = |role: &str, powers: &[Power]| {
+            let powers = BTreeMap::from([(Login::parse(role).unwrap(), powers.to_vec())]);
+            let finding = powerful("orders", &powers, target_good("orders"));
             format!(
                 "{}: {}\n  {}",
                 finding.ok,
@@ -162,17 +126,25 @@ mod tests {
                 finding.hint.unwrap_or_default()
             )
         };
+        let calls = Power {
+            all: 6,
+            ..power(PowerKind::Call, &["f1(text)", "f2()"], "app, public")
+        };
         let text = [
-            check("postgres", vec![power(PowerKind::Superuser, "")]),
+            check("postgres", &[power(PowerKind::Superuser, &[""], "")]),
+            check("app", &[power(PowerKind::Makes, &[""], "app")]),
             check(
                 "app",
-                vec![
-                    power(PowerKind::Member, "pg_execute_server_program"),
-                    power(PowerKind::Server, "Other \"place\""),
+                &[
+                    power(PowerKind::Member, &["pg_execute_server_program"], "beside"),
+                    power(PowerKind::Server, &["\"Other\""], "app"),
                 ],
             ),
-            check("app", calls.collect()),
-            check(MARKER, vec![power(PowerKind::Wrapper, "postgres_fdw")]),
+            check("app", &[calls]),
+            check(
+                MARKER,
+                &[power(PowerKind::Wrapper, &["postgres_fdw"], "public")],
+            ),
         ];
         insta::assert_snapshot!("powers", text.join("\n"));
     }
