@@ -5,11 +5,11 @@
 //! constant that follows the word in such a statement is taken out, and how long it was stays. What goes to the
 //! target is never touched.
 //!
-//! Anything else would be a way to keep SQL out of the recording. What runs can take apart the text that it
-//! stands in (`current_query()`, a function's argument), so nothing is taken out of a text with any
-//! statement that evaluates something or sets off event triggers (rights on objects), nor out of the constant that
-//! is the body of a block or a function. Nor is it where the server keeps what the session can read again: the
-//! options of a user mapping (`pg_user_mappings`) here, and what is prepared by who calls this.
+//! Anything else would be a way to keep SQL out of the recording. What runs can take apart the text that it stands in
+//! (`current_query()`, a function's argument), so nothing is taken out of a text with any statement that evaluates
+//! something or sets off event triggers (rights on objects, user mappings), nor out of the constant that is the body
+//! of a block or a function. Nor is it where the server keeps what the session can read again: the options of a user
+//! mapping (`pg_user_mappings`) here, and what is prepared by who calls this.
 //!
 //! Where a constant ends may depend on what we cannot know: a backslash on
 //! `standard_conforming_strings`, a byte before a backslash on the client's encoding. Of a text with such a
@@ -179,6 +179,8 @@ enum Stage {
     Rights,
     /// It begins with `DROP`, and nothing has come after that.
     Dropping,
+    /// It drops a user, or a user mapping.
+    DroppingUser,
     /// It begins with `SET`, and nothing has come after that.
     Setting,
     /// It evaluates nothing, and no trigger is set off by it.
@@ -206,10 +208,13 @@ impl Stage {
                 Some(Self::Ending)
             }
             Self::Ending if is(&[b"work", b"transaction"]) => Some(Self::Ending),
-            Self::Dropping if is(&[b"role", b"user", b"group"]) => Some(Self::Plain),
+            Self::Dropping if is(&[b"role", b"group"]) => Some(Self::Plain),
+            Self::Dropping if is(&[b"user"]) => Some(Self::DroppingUser),
+            // It is of a database, and sets off event triggers; roles are of none.
+            Self::DroppingUser if is(&[b"mapping"]) => None,
             // What waits for the commit is run by `SET CONSTRAINTS`.
             Self::Setting if is(&[b"constraints"]) => None,
-            Self::Setting | Self::Plain => Some(Self::Plain),
+            Self::DroppingUser | Self::Setting | Self::Plain => Some(Self::Plain),
             Self::Start | Self::Making | Self::Dropping | Self::Ending => None,
         }
     }
@@ -219,7 +224,7 @@ impl Stage {
         match self {
             Self::Made | Self::Role | Self::Password => Some(Self::Role),
             Self::Rights => Some(Self::Rights),
-            Self::Setting | Self::Plain => Some(Self::Plain),
+            Self::DroppingUser | Self::Setting | Self::Plain => Some(Self::Plain),
             Self::Start | Self::Making | Self::Dropping | Self::Ending => None,
         }
     }
@@ -243,6 +248,8 @@ fn look(text: &[u8], transaction: Transaction) -> Option<Vec<Range<usize>>> {
                 }
                 stage.passed()?
             }
+            // None of what a password may stand in or beside has one, but for the precision of a time zone.
+            Token::Other if whole == b"(" => return None,
             Token::Other => stage.passed()?,
         };
         at = next;
@@ -483,6 +490,16 @@ mod tests {
         // Event triggers run for rights on objects, and can read the text.
         shown("alter user a password 'table t'; grant select on t to a");
         shown("revoke all On t from a; alter user a password 'table t'");
+        // They do for user mappings as well, which belong to a database; roles do not.
+        shown("drop user mapping for a server s; alter role a password 'pw'");
+        shown("DROP USER/**/Mapping if exists for a server s; alter role a password 'pw'");
+        shown("alter role a password 'pw'; drop user mapping for user server s");
+        shown("drop owned by a; alter role a password 'pw'");
+        shown("discard all; alter role a password 'pw'");
+        shown("commit and chain; alter role a password 'pw'");
+        // What evaluates has parentheses, and none of what may stand here has.
+        shown("set x.y = (select 1); alter role a password 'pw'");
+        shown("alter role a password 'pw' (f())");
         // Its triggers may be deferred up to here.
         shown("alter user a password 'table t'; commit");
         shown(&format!(
@@ -497,6 +514,7 @@ mod tests {
             "begin; set local role app; create role a password 'pw'; grant b to a",
             "start transaction read write; drop role if exists a; create role a password 'pw'",
             "set x.y = 'z'; reset all; alter role a password 'pw'",
+            "drop user if exists a, mapping; drop group \"a\"; alter role a password 'pw'",
         ];
         for text in beside {
             check(text, &text.replace("'pw'", "'(redacted: 4 bytes)'"));
