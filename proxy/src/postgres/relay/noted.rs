@@ -131,7 +131,7 @@ pub(super) enum Company {
     /// It does not run: it is dropped behind an error.
     Dropped,
     /// What was sent since the last Sync: it may wait for the commit, which is inside the query, and can read
-    /// the query's text then.
+    /// the query's text then. Or nobody can tell yet, because it may be dropped and may run.
     Batch,
 }
 

@@ -121,6 +121,11 @@ impl Pipeline {
         self.skipping
     }
 
+    /// Whether it certainly does. Otherwise it may say that it is ready, and run what it reads before and after that.
+    pub(super) fn surely_skipping(&self) -> bool {
+        self.skipping && !self.spare
+    }
+
     /// Whether the target takes copied data.
     pub(super) fn copying_in(&self) -> bool {
         self.copying_in

@@ -213,9 +213,9 @@ impl Tap {
 
     /// What is next runs together with this.
     fn company(&self) -> Company {
-        if self.pipeline.skipping() {
+        if self.pipeline.surely_skipping() {
             Company::Dropped
-        } else if self.pipeline.in_batch() {
+        } else if self.pipeline.skipping() || self.pipeline.in_batch() {
             Company::Batch
         } else if self.pipeline.is_between_transactions() {
             Company::None(Transaction::None)

@@ -222,3 +222,23 @@ async fn a_call_in_the_middle_of_a_batch_fails_the_batch() {
         .await;
     assert!(closed.is_none(), "{closed:?}");
 }
+
+/// Behind an error that nothing was owed for the target may drop what comes next, or run it: a text may be read
+/// between that error and its ReadyForQuery.
+#[tokio::test]
+async fn a_password_in_what_may_be_dropped_and_may_run_is_recorded() {
+    let mut stage = Stage::new();
+    let text = "alter role app password 'table payroll'";
+    let failed = framed(b'E', b"SERROR\0VERROR\0C57014\0Mno\0\0");
+    let sent = [query(text), parse("", text)].concat();
+    let ((), _closed) = stage
+        .play(async |client, target| {
+            target.write_all(&failed).await.unwrap();
+            read(client, failed.len()).await;
+            client.write_all(&sent).await.unwrap();
+            assert_eq!(read(target, sent.len()).await, sent);
+        })
+        .await;
+    let recorded = stage.recorded().join("\n");
+    assert_eq!(recorded.matches(text).count(), 2, "{recorded}");
+}
