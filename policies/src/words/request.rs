@@ -60,9 +60,9 @@ impl Shown for RequestError {
             .hint(format!("tidegate requests show {id}")),
             Self::Twice { id } => Words::new(
                 "TG304",
-                format!("you have approved {id} already; it waits for somebody else, and a second yes counts only where it gives less"),
+                format!("you have approved {id} already; it waits for somebody else: a second yes counts where it gives less, or where the lock or the rule is gone that kept the first from being enough"),
             )
-            .hint(format!("tidegate requests show {id}")),
+            .hint(format!("tidegate approve {id} --for 30m")),
             Self::Changed { id } => Words::new(
                 "TG305",
                 format!("{id} is not what you were shown; look at it again"),
