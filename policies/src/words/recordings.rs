@@ -163,7 +163,7 @@ pub fn not_followed(who: &str, lost: &str) -> String {
 /// That of the values of the statement of this number so many of all are not kept.
 pub fn values_missing(id: u64, missing: usize, all: usize) -> String {
     format!(
-        "#{id}: {missing} of its {all} values are not here: of one message a mebibyte is kept, and the digest is of all of it"
+        "#{id}: {missing} of its {all} values are not here: of one message at most a mebibyte is kept, and the digest is of all of it"
     )
 }
 

@@ -402,8 +402,8 @@ where
                 let unread = held.get(HEADER..).unwrap_or_default();
                 let body = unread.get(..usize::try_from(header.body).unwrap_or(usize::MAX));
                 let body = body.unwrap_or(unread);
-                let (id, said) = self.tap.refused(header.kind, body, Some(&refusal));
-                noted.push(said);
+                let why = Some(&*refusal);
+                let id = self.tap.refused(header.kind, body, why, noted);
                 self.hold.stop = Some(Stop::statement(header, (id, body.len()), refusal));
                 return unread;
             }

@@ -174,6 +174,7 @@ impl<'a> Said<'a> {
                     name: bind.as_ref().map_or(&[], |bind| bind.statement),
                     portal: bind.as_ref().map_or(&[], |bind| bind.portal),
                     parameters: bind.as_ref().map(parameters).unwrap_or_default(),
+                    missing: bind.as_ref().map_or(0, |bind| bind.missing),
                     ..Self::nothing(StatementKind::Bind)
                 }
             }

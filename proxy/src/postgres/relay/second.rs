@@ -291,10 +291,9 @@ where
         let unread = &self.up.unread;
         let body = unread.get(..length).unwrap_or(unread);
         let recorded = body.len();
-        let (id, said) = self.tap.refused(header.kind, body, why);
-        self.account
-            .record_all(&[said.frame()])
-            .map_err(Closed::Recorder)?;
+        let mut noted = Vec::new();
+        let id = self.tap.refused(header.kind, body, why, &mut noted);
+        self.record(&noted)?;
         Ok((id, recorded))
     }
 }

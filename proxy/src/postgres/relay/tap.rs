@@ -225,21 +225,24 @@ impl Tap {
     }
 
     /// Takes a Query, Parse, Bind or Execute message of the client that is not forwarded: all of its body or the
-    /// beginning. Says which number it got, and what is to be recorded. Why it is not is noted when the session ends
-    /// before its turn comes.
+    /// beginning. Says which number it got. Why it is not is noted when the session ends before its turn comes.
     pub(crate) fn refused<'a>(
         &mut self,
         kind: u8,
         body: &'a [u8],
         why: Option<&Refusal>,
-    ) -> (u64, Noted<'a>) {
+        noted: &mut Vec<Noted<'a>>,
+    ) -> u64 {
         let id = self.next;
         self.next = self.next.saturating_add(1);
         self.waiting = None;
         self.refusing = why.map(|refusal| (refusal.words.code, refusal.note(id)));
         let mut said = Said::of_refused(kind, body).numbered(id);
         said.typed(&self.types);
-        (id, Noted::Statement(said))
+        let without = said.without();
+        noted.push(Noted::Statement(said));
+        noted.extend(without);
+        id
     }
 
     /// Notes that the client is told of what was refused.
@@ -451,7 +454,7 @@ impl Tap {
             let behind = rest.get(HEADER..).unwrap_or_default();
             let body = behind.get(..length).unwrap_or(behind);
             if matches!(header.kind, b'Q' | b'P' | b'B') {
-                noted.push(self.refused(header.kind, body, None).1);
+                self.refused(header.kind, body, None, &mut noted);
             }
             rest = behind.get(length..).unwrap_or_default();
         }

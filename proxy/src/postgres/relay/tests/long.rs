@@ -146,3 +146,21 @@ async fn of_a_refused_text_whose_client_goes_what_came_is_digested() {
     let omitted = format!("omitted {} {}", body.len() - kept, sha256(body));
     assert!(recorded.contains(&omitted), "{:?}", &recorded[1..]);
 }
+
+/// Of what never passes the beginning is recorded, and what was tried has more values than those.
+#[test]
+fn of_a_refused_bind_it_is_told_how_many_values_are_missing() {
+    let bound = bind("", &["1", "22222", "3"]);
+    let body = &bound[HEADER..];
+    for (lost, missing) in [(0, 0), (5, 1), (10, 2), (body.len(), 0)] {
+        let mut noted = Vec::new();
+        let came = &body[..body.len() - lost];
+        assert_eq!(Tap::new().refused(b'B', came, None, &mut noted), 1);
+        let told = noted.iter().find_map(|one| match one {
+            Noted::Told("values", text) => Some(text.clone()),
+            _other => None,
+        });
+        let words = policies::words::recordings::values_missing(1, missing, 3);
+        assert_eq!(told, (missing > 0).then_some(words), "{lost}");
+    }
+}
