@@ -113,14 +113,35 @@ fn is_known(reading: &Reading) -> bool {
     !reading.fingerprint.is_empty() && !reading.statements.iter().any(unknown)
 }
 
-/// Only passwords are taken out, and only whole constants: what stands around them stays as it was,
-/// in order, and the text has the same tokens for the one who reads statements.
+/// Only constants behind the word are taken out, none longer than a password may be: what stands around them stays as
+/// it was, in order. Of a text that runs they are whole, and it has the same tokens for the one who reads statements.
 fn redactor(text: &[u8]) {
-    let clean = redact::passwords(text, redact::Transaction::None);
     if contains(text, REDACTED) {
         return;
     }
-    let (mut left, mut told) = (text, &*clean);
+    taken_out(text, &redact::every_password(text));
+    let within = redact::passwords(text, redact::Transaction::Open);
+    let clean = redact::passwords(text, redact::Transaction::None);
+    assert!(
+        *within == *text || within == clean,
+        "something else is taken out where something may wait"
+    );
+    for constant in taken_out(text, &clean) {
+        let is_whole = constant.ends_with(b"'") || constant.ends_with(b"$");
+        assert!(is_whole || text.ends_with(constant), "half a constant");
+    }
+    if text.len() <= TEXT_MAX && clean.len() <= TEXT_MAX {
+        let (with, without) = (statement::read(text), statement::read(&clean));
+        assert!(
+            with.fingerprint.is_empty() || with == without,
+            "read differently"
+        );
+    }
+}
+
+/// What was taken out of `text`, of which `clean` was left.
+fn taken_out<'t>(text: &'t [u8], clean: &[u8]) -> Vec<&'t [u8]> {
+    let (mut left, mut told, mut taken) = (text, clean, Vec::new());
     while let Some(at) = place(told, REDACTED) {
         let (kept, rest) = told.split_at_checked(at).unwrap_or((told, &[]));
         let Some((digits, rest)) = place(rest, b" bytes)'").and_then(|end| {
@@ -129,12 +150,12 @@ fn redactor(text: &[u8]) {
         }) else {
             panic!("half a note about a password");
         };
-        let taken = std::str::from_utf8(digits)
+        let length = std::str::from_utf8(digits)
             .ok()
             .and_then(|text| text.parse().ok());
         let Some((constant, behind)) = left
             .strip_prefix(kept)
-            .and_then(|from| from.split_at_checked(taken.unwrap_or(usize::MAX)))
+            .and_then(|from| from.split_at_checked(length.unwrap_or(usize::MAX)))
         else {
             panic!("something else was taken out");
         };
@@ -142,15 +163,49 @@ fn redactor(text: &[u8]) {
             contains(constant, b"'") || contains(constant, b"$"),
             "no constant"
         );
+        assert!(constant.len() <= redact::PASSWORD_MAX, "no password");
+        let so_far = text.len().saturating_sub(left.len());
+        let before = text.get(..so_far.saturating_add(kept.len()));
+        assert!(
+            is_behind_word(before.unwrap_or_default()),
+            "not behind the word"
+        );
+        taken.push(constant);
         (left, told) = (behind, rest);
     }
     assert_eq!(left, told, "something else was changed");
-    if text.len() <= TEXT_MAX && clean.len() <= TEXT_MAX {
-        let (with, without) = (statement::read(text), statement::read(&clean));
-        assert!(
-            with.fingerprint.is_empty() || with == without,
-            "read differently"
-        );
+    taken
+}
+
+/// Whether `before` ends with the word, and white space or comments behind it.
+fn is_behind_word(before: &[u8]) -> bool {
+    const WORD: &[u8] = b"password";
+    let windows = before.windows(WORD.len()).enumerate();
+    let mut words = windows.filter(|(_at, window)| window.eq_ignore_ascii_case(WORD));
+    words.any(|(at, _word)| {
+        let behind = before.get(at.saturating_add(WORD.len())..);
+        is_blank(behind.unwrap_or_default())
+    })
+}
+
+/// Whether there is nothing but white space and comments.
+fn is_blank(text: &[u8]) -> bool {
+    let (mut rest, mut depth) = (text, 0_usize);
+    loop {
+        (rest, depth) = match (rest, depth) {
+            ([], 0) => return true,
+            ([], _open) => return false,
+            ([b'/', b'*', more @ ..], _any) => (more, depth.saturating_add(1)),
+            ([b'*', b'/', more @ ..], 1..) => (more, depth.saturating_sub(1)),
+            ([_inside, more @ ..], 1..) => (more, depth),
+            ([b'-', b'-', more @ ..], 0) => {
+                let end = more.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+                let Some(end) = end else { return false };
+                (more.get(end..).unwrap_or_default(), 0)
+            }
+            ([space, more @ ..], 0) if space.is_ascii_whitespace() || *space == 0x0b => (more, 0),
+            (_other, 0) => return false,
+        };
     }
 }
 
