@@ -3,6 +3,7 @@
 //! One crypto provider, TLS 1.2 and 1.3, no session tickets: a resumed session would skip the
 //! certificate check, and costs memory. Deliberately does not read startup packets.
 
+pub(super) mod certified;
 mod hints;
 pub(super) mod read_ahead;
 
@@ -27,6 +28,7 @@ use rustls::{
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use certified::Certified;
 use hints::Hints;
 
 /// The name of the protocol in ALPN (`PG_ALPN_PROTOCOL`, `src/include/libpq/pqcomm.h`).
@@ -282,73 +284,10 @@ fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {
             let built =
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
             match built {
-                Ok(inner) => Ok(Arc::new(Certified { inner })),
+                Ok(inner) => Ok(Arc::new(Certified::new(inner))),
                 Err(_empty) => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
             }
         }
-    }
-}
-
-/// Accepts what a CA has signed for a name. One that is over, or is still to begin, is judged once more as of when it
-/// holds: as over is told only what would have been believed then, and all else as somebody else's.
-#[derive(Debug)]
-struct Certified {
-    inner: Arc<WebPkiServerVerifier>,
-}
-
-/// An instant at which this does not stand in the way.
-fn another_time(error: &Error) -> Option<UnixTime> {
-    let Error::InvalidCertificate(found) = error else {
-        return None;
-    };
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever else there is or will be is not about time"
-    )]
-    match found {
-        CertificateError::ExpiredContext { not_after, .. } => Some(*not_after),
-        CertificateError::NotValidYetContext { not_before, .. } => Some(*not_before),
-        _other => None,
-    }
-}
-
-impl ServerCertVerifier for Certified {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let judge = |at| self.inner.verify_server_cert(leaf, others, name, ocsp, at);
-        let judged = judge(now);
-        match judged.as_ref().err().and_then(another_time) {
-            Some(then) => judge(then).and(judged),
-            None => judged,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, leaf, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }
 
