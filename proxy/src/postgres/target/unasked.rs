@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use policies::words::postgres::TlsFault;
 use policies::{Login, PostgresEndpoint, PostgresHost, Target};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
@@ -73,16 +74,21 @@ async fn lets_in(
                 return Ok(true);
             }
         }
-        Err(impostor @ ConnectError::Impostor(_)) => return Err(impostor),
-        // Who does not prove to be it hears nothing in clear either.
-        Err(ConnectError::Handshake(fault)) if fault.is_of_certificate() => {
-            return Err(ConnectError::Handshake(fault));
-        }
         // Some servers end the handshake where no certificate is shown.
-        Err(_refused) => {}
+        Err(refused) if may_be_it(&refused) => {}
+        // Who does not prove to be it hears nothing in clear either.
+        Err(refused) => return Err(refused),
     }
     let mut clear = road.go(&host.addr).await?;
     Ok(is_open(&mut clear, at).await)
+}
+
+/// Whether this is what a server may do that would prove itself to whoever shows it a certificate.
+fn may_be_it(refused: &ConnectError) -> bool {
+    matches!(
+        refused,
+        ConnectError::Io(_) | ConnectError::Refused(_) | ConnectError::Handshake(TlsFault::Alert)
+    )
 }
 
 /// Whether the first thing that a server says to a role is that it is in.
@@ -151,5 +157,27 @@ mod tests {
         check(&[(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0")], false, &[]).await;
         check(&[(b'E', b"SFATAL\0C28000\0Mno\0\0")], false, &[]).await;
         check(&[(b'R', &[0, 0])], false, &[]).await;
+    }
+
+    #[test]
+    fn who_did_not_prove_itself_hears_nothing_in_clear() {
+        let violation = |what: &str| ConnectError::Violation(what.to_owned());
+        let io = std::io::ErrorKind::UnexpectedEof;
+        for (met, may) in [
+            (ConnectError::Io(io.into()), true),
+            (
+                ConnectError::Refused("TLS alert UnknownCA".to_owned()),
+                true,
+            ),
+            (ConnectError::Handshake(TlsFault::Alert), true),
+            (ConnectError::Handshake(TlsFault::Misbehaved), false),
+            (ConnectError::Handshake(TlsFault::Oversized), false),
+            (ConnectError::Handshake(TlsFault::Version), false),
+            (ConnectError::Handshake(TlsFault::Unreadable), false),
+            (ConnectError::Impostor("another".to_owned()), false),
+            (violation("it does not offer TLS"), false),
+        ] {
+            assert_eq!(may_be_it(&met), may, "{met:?}");
+        }
     }
 }
