@@ -193,7 +193,8 @@ async fn entered(
             }
             Err(words::Unentered::Wayless { why }) => return words::target_wayless(name, &why),
             Err(words::Unentered::Handshake(fault)) => {
-                return words::target_unencrypted(name, fault);
+                let address = target.addr().to_string();
+                return words::target_unencrypted(name, &address, fault);
             }
             Err(words::Unentered::Down) => return words::target_broken(name),
             Err(words::Unentered::Unissued) => {

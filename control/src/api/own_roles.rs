@@ -154,7 +154,10 @@ async fn rehearsed(
         }
         Ok(Err(Unentered::Wayless { why })) => Err(words::target_wayless(name, &why)),
         Ok(Err(Unentered::NoAlgorithm(spoken))) => Err(words::target_foreign(name, spoken)),
-        Ok(Err(Unentered::Handshake(fault))) => Err(words::target_unencrypted(name, fault)),
+        Ok(Err(Unentered::Handshake(fault))) => {
+            let address = target.addr().to_string();
+            Err(words::target_unencrypted(name, &address, fault))
+        }
         Ok(Err(Unentered::Down)) => Err(words::target_broken(name)),
         Ok(Err(Unentered::Unissued)) => Err(words::target_untried(name)),
         Err(RoleRefusal::Fault(why)) => {

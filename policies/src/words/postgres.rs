@@ -267,6 +267,8 @@ pub enum TlsFault {
     Early,
     /// Its certificate cannot be judged.
     Unreadable,
+    /// Its certificate is not made as a server's has to be: of version 1, or a CA's own.
+    Malformed,
     /// It speaks nothing of what is spoken with it.
     Version,
     /// It gave up, and said so in TLS's own way.
@@ -275,21 +277,13 @@ pub enum TlsFault {
     Oversized,
     /// It does not keep to the rules of TLS.
     Misbehaved,
-    /// We cannot begin: what it is known by, or what is shown to it, cannot be used.
+    /// We cannot begin: what it is known by cannot be used.
     Unready,
+    /// We cannot go on: the bastion has no randomness or no time, or its own certificate and key do not fit.
+    Incapable,
 }
 
 impl TlsFault {
-    /// Whether it is about the certificate that the server shows.
-    pub fn is_of_certificate(self) -> bool {
-        match self {
-            Self::Expired | Self::Early | Self::Unreadable => true,
-            Self::Version | Self::Alert | Self::Oversized | Self::Misbehaved | Self::Unready => {
-                false
-            }
-        }
-    }
-
     /// What it does, behind its name.
     pub fn fact(self) -> &'static str {
         match self {
@@ -298,19 +292,23 @@ impl TlsFault {
                 "shows a certificate that does not hold yet, or the bastion's clock is behind"
             }
             Self::Unreadable => "shows a certificate that cannot be judged",
+            Self::Malformed => {
+                "shows a certificate that is not made as a server's has to be: of version 1, a CA's own, or with extensions that nobody knows"
+            }
             Self::Version => {
                 "speaks none of the versions and ciphers of TLS that are spoken with it"
             }
             Self::Alert => "gave TLS up with an alert",
             Self::Oversized => "sends records that are too long for TLS",
             Self::Misbehaved => "does not keep to the rules of TLS",
-            Self::Unready => "is known by what cannot be read, or is to be shown what does not fit",
+            Self::Unready => "is known by what cannot be read",
+            Self::Incapable => "was not spoken with: the bastion itself cannot begin TLS",
         }
     }
 
-    /// What to do, for those who manage targets.
-    pub(in crate::words) fn advice(self) -> &'static str {
-        match self {
+    /// What to do about the target that is called this and is at this address, for those who manage targets.
+    pub(in crate::words) fn advice(self, target: &str, address: &str) -> String {
+        let advice = match self {
             Self::Expired => {
                 "give the server a new certificate: ssl_cert_file in its postgresql.conf"
             }
@@ -318,14 +316,27 @@ impl TlsFault {
             Self::Unreadable => {
                 "give the server a certificate with a key of ECDSA, Ed25519 or RSA of 2048 bits and more, signed with SHA-256"
             }
+            Self::Malformed => {
+                "give the server a certificate of version 3 with basicConstraints=CA:FALSE: openssl x509 -req … -extfile FILE, with that and subjectAltName in FILE"
+            }
             Self::Version | Self::Alert => {
                 "see in the server's own log why; it has to speak TLS 1.2 or 1.3: ssl_max_protocol_version, ssl_ciphers in its postgresql.conf"
             }
             Self::Oversized | Self::Misbehaved => {
-                "see what answers there, and what stands in between: openssl s_client -starttls postgres -connect ADDRESS"
+                return format!(
+                    "see what answers there, and what stands in between: openssl s_client -starttls postgres -connect {address}"
+                );
             }
-            Self::Unready => "take it out and add it again: tidegate target rm NAME",
-        }
+            Self::Unready => {
+                return format!(
+                    "take it out and add it again: tidegate target rm {target}   (its sessions, grants and requests end)"
+                );
+            }
+            Self::Incapable => {
+                "see why in tidegate's own log (target.handshake_failed), and run: tidegate doctor"
+            }
+        };
+        advice.to_owned()
     }
 }
 
@@ -384,5 +395,16 @@ mod tests {
     fn in_clear_and_without_a_certificate_the_next_step_is_the_same() {
         let hint = |complaint: Complaint| complaint.words().hint;
         assert_eq!(hint(Complaint::Plaintext), hint(Complaint::NoCertificate));
+    }
+
+    #[test]
+    fn what_is_to_be_done_names_the_target_and_its_address() {
+        let advice = |fault: TlsFault| fault.advice("orders", "192.0.2.7:5432");
+        assert!(advice(TlsFault::Unready).contains("target rm orders"));
+        assert!(advice(TlsFault::Misbehaved).ends_with("-connect 192.0.2.7:5432"));
+        // Another target would be none the better.
+        let own = advice(TlsFault::Incapable);
+        assert!(own.contains("tidegate doctor") && !own.contains("target rm"));
+        assert!(advice(TlsFault::Malformed).contains("basicConstraints=CA:FALSE"));
     }
 }

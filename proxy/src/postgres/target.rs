@@ -12,3 +12,4 @@ pub(super) mod process;
 pub(super) mod rows;
 mod scram;
 pub(crate) mod unasked;
+mod verdict;

@@ -408,10 +408,11 @@ pub fn target_broken(target: &str) -> Finding {
     target_down(target, "it broke off while tidegate logged in")
 }
 
-/// There is no TLS with a target.
-pub fn target_unencrypted(target: &str, fault: TlsFault) -> Finding {
+/// There is no TLS with a target, which is at this address.
+pub fn target_unencrypted(target: &str, address: &str, fault: TlsFault) -> Finding {
     let found = format!("it {}", fault.fact());
-    bad(format!("target {target}"), found, fault.advice())
+    let advice = fault.advice(target, address);
+    bad(format!("target {target}"), found, advice)
 }
 
 /// No certificate could be made to try a target with.

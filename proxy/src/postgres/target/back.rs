@@ -6,14 +6,14 @@
 use std::io::{Error, ErrorKind};
 
 use ca::PassKey;
-use policies::words::postgres::{CertificateFault, TlsFault};
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use policies::words::postgres::TlsFault;
+use rustls::{AlertDescription, Error as TlsError};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::warn;
 
-use super::scram;
+use super::{scram, verdict};
 use crate::postgres::tls::Trust;
 use crate::postgres::wire::{
     self, BackendKey, Fields, HEADER, SERVER_MESSAGE_MAX, message, packet, put_text, sasl,
@@ -152,7 +152,23 @@ fn tls_error(error: Error) -> ConnectError {
 /// What cannot be begun with: what the target is known by cannot be read, or what it is to be shown does not fit.
 pub(in crate::postgres) fn unready(odd: &TlsError) -> ConnectError {
     warn!(reason = %odd, "target.handshake_failed");
-    ConnectError::Handshake(TlsFault::Unready)
+    let fault = ours(odd).unwrap_or(TlsFault::Unready);
+    ConnectError::Handshake(fault)
+}
+
+/// What the bastion itself cannot do, if that is it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is or will be is not the bastion's"
+)]
+fn ours(error: &TlsError) -> Option<TlsFault> {
+    match error {
+        TlsError::InconsistentKeys(_)
+        | TlsError::FailedToGetCurrentTime
+        | TlsError::FailedToGetRandomBytes
+        | TlsError::EncryptError => Some(TlsFault::Incapable),
+        _other => None,
+    }
 }
 
 /// Whether this alert is about the certificate that we show (RFC 8446, section 6.2).
@@ -179,47 +195,17 @@ fn is_of_ours(alert: AlertDescription) -> bool {
 )]
 fn met(error: &TlsError) -> ConnectError {
     let fault = match error {
-        TlsError::InvalidCertificate(found) => match judged(found) {
+        TlsError::InvalidCertificate(found) => match verdict::of(found) {
             Ok(another) => return ConnectError::Impostor(another.fact().to_owned()),
             Err(fault) => fault,
         },
         TlsError::AlertReceived(_) => TlsFault::Alert,
         TlsError::PeerIncompatible(_) | TlsError::NoApplicationProtocol => TlsFault::Version,
         TlsError::PeerSentOversizedRecord => TlsFault::Oversized,
-        TlsError::General(_)
-        | TlsError::InconsistentKeys(_)
-        | TlsError::FailedToGetCurrentTime
-        | TlsError::FailedToGetRandomBytes
-        | TlsError::EncryptError => TlsFault::Unready,
-        _other => TlsFault::Misbehaved,
+        TlsError::General(_) => TlsFault::Unready,
+        other => ours(other).unwrap_or(TlsFault::Misbehaved),
     };
     ConnectError::Handshake(fault)
-}
-
-/// Whether the certificate that was shown is another server's, and by what; or what else is wrong with it.
-fn judged(found: &CertificateError) -> Result<CertificateFault, TlsFault> {
-    use CertificateError as Found;
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever else there is or will be has no sentence of its own"
-    )]
-    match found {
-        Found::Expired | Found::ExpiredContext { .. } => Err(TlsFault::Expired),
-        Found::NotValidYet | Found::NotValidYetContext { .. } => Err(TlsFault::Early),
-        Found::NotValidForName | Found::NotValidForNameContext { .. } => {
-            Ok(CertificateFault::Misnamed)
-        }
-        Found::UnknownIssuer => Ok(CertificateFault::Stranger),
-        // Of the handshake too: whoever shows what is pinned without having its key.
-        Found::BadSignature => Ok(CertificateFault::Unsigned),
-        Found::ApplicationVerificationFailure => Ok(CertificateFault::Another),
-        Found::InvalidPurpose | Found::InvalidPurposeContext { .. } => {
-            Ok(CertificateFault::Misused)
-        }
-        // What webpki says of the way to the CA.
-        Found::Other(_) => Ok(CertificateFault::Astray),
-        _other => Err(TlsFault::Unreadable),
-    }
 }
 
 /// Logs in as `user` with the certificate that the connection already carries, or with the password of
@@ -462,21 +448,19 @@ fn closed(mut cut: Vec<u8>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use rustls::{OtherError, PeerIncompatible, PeerMisbehaved};
+    use rustls::{CertificateError, PeerIncompatible, PeerMisbehaved};
 
     use super::*;
 
     #[test]
     fn only_another_server_is_an_impostor() {
         let met = |error: TlsError| tls_error(Error::new(ErrorKind::InvalidData, error));
-        let odd = OtherError(std::sync::Arc::new(Error::other("no CA")));
         for another in [
             CertificateError::ApplicationVerificationFailure,
             CertificateError::UnknownIssuer,
             CertificateError::NotValidForName,
             CertificateError::BadSignature,
             CertificateError::InvalidPurpose,
-            CertificateError::Other(odd),
         ] {
             let met = met(TlsError::InvalidCertificate(another.clone()));
             assert!(met.is_impostor(), "{another:?}: {met:?}");
@@ -498,6 +482,8 @@ mod tests {
                 TlsFault::Misbehaved,
             ),
             (TlsError::DecryptError, TlsFault::Misbehaved),
+            (TlsError::General("no name".to_owned()), TlsFault::Unready),
+            (TlsError::FailedToGetRandomBytes, TlsFault::Incapable),
         ] {
             let met = met(error);
             assert!(
