@@ -11,16 +11,19 @@ use russh::keys::ssh_key::public::KeyData;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::strength::RSA_BITS_MIN;
+use crate::strength::{self, WeakKey};
 
 /// How the first line of what is in PEM begins (RFC 7468, section 3).
 const BEGIN: &str = "-----BEGIN ";
 
-/// How the last line of a certificate looks.
-const END: &str = "-----END CERTIFICATE-----";
-
-/// How its label is called.
+/// How the label of a certificate is called.
 const CERTIFICATE: &str = "CERTIFICATE";
+
+/// How that of a list is called of what is revoked.
+const REVOKED: &str = "X509 CRL";
+
+/// What some editors write before UTF-8.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Whether everything that a target is to be known by can be proven.
 ///
@@ -50,42 +53,53 @@ pub fn can_be_proven(endpoint: &Endpoint) -> Result<(), PinFault> {
 /// Why not.
 pub fn host_key(line: &str) -> Result<(), PinFault> {
     let key = PublicKey::from_openssh(line).map_err(|_no_key| PinFault::NoKey)?;
-    match key.key_data() {
-        KeyData::Ed25519(_) | KeyData::Ecdsa(_) => Ok(()),
-        KeyData::Rsa(rsa) if rsa.key_size() >= RSA_BITS_MIN => Ok(()),
-        KeyData::Rsa(rsa) => Err(PinFault::Short {
-            bits: rsa.key_size(),
-        }),
-        KeyData::Certificate(_) => Err(PinFault::Certificate),
-        KeyData::Dsa(_)
-        | KeyData::SkEd25519(_)
-        | KeyData::SkEcdsaSha2NistP256(_)
-        | KeyData::Other(_)
-        | _ => Err(PinFault::Kind {
-            kind: key.algorithm().to_string(),
-        }),
-    }
+    of_host(key.key_data())
 }
 
-/// Whether these are certificates of CAs in PEM, and nothing else. Text before one is what it is about (RFC 7468,
-/// section 2), as in the bundles of operating systems.
+/// Whether a host can prove itself by this key, or its CA by this one.
+///
+/// # Errors
+///
+/// Why not.
+pub fn of_host(key: &KeyData) -> Result<(), PinFault> {
+    let in_token = matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_));
+    let fault = match strength::believe(key) {
+        Ok(()) if !in_token => return Ok(()),
+        Err(WeakKey::Rsa { bits }) => PinFault::Short { bits },
+        Err(WeakKey::Certificate) => PinFault::Certificate,
+        Ok(()) | Err(WeakKey::Dsa | WeakKey::InToken | WeakKey::Unknown) => PinFault::Kind {
+            kind: key.algorithm().to_string(),
+        },
+    };
+    Err(fault)
+}
+
+/// Whether these are certificates of CAs in PEM. Text before and behind one is what it is about (RFC 7468, section 2),
+/// as in the bundles of operating systems and in what openssl prints; lists of what is revoked may be among them, and
+/// are not looked at. Keys and all else are not to be kept by mistake.
 ///
 /// # Errors
 ///
 /// What else there is.
 pub fn authorities(pem: &str) -> Result<(), PinFault> {
+    // The line behind it would not be taken for the first of a certificate, which were left out unseen.
+    if pem.contains(BYTE_ORDER_MARK) {
+        return Err(PinFault::Marked);
+    }
     let mut begun = 0_usize;
     for line in pem.lines().map(str::trim) {
         let Some(label) = line.strip_prefix(BEGIN) else {
             continue;
         };
-        let label = label.trim_end_matches('-');
-        if label != CERTIFICATE {
-            // As much of it as a line shows.
-            let label = label.chars().take(40).collect();
-            return Err(PinFault::Alien { label });
+        match label.trim_end_matches('-') {
+            CERTIFICATE => begun = begun.saturating_add(1),
+            REVOKED => {}
+            alien => {
+                // As much of it as a line shows.
+                let label = alien.chars().take(40).collect();
+                return Err(PinFault::Alien { label });
+            }
         }
-        begun = begun.saturating_add(1);
     }
     let mut read = 0_usize;
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -100,14 +114,8 @@ pub fn authorities(pem: &str) -> Result<(), PinFault> {
         let number = read.saturating_add(1);
         return Err(PinFault::Broken { number });
     }
-    let behind = pem
-        .rsplit_once(END)
-        .map_or("", |(_certificates, rest)| rest);
     if read == 0 {
         return Err(PinFault::Empty);
-    }
-    if !behind.trim().is_empty() {
-        return Err(PinFault::Behind);
     }
     Ok(())
 }
@@ -151,10 +159,16 @@ mod tests {
             params.self_signed(&key).unwrap().pem()
         };
         let (one, two) = (pem("one"), pem("two"));
+        let crl = "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n";
         for good in [
             one.clone(),
             format!("# of one\n{one}\n# of two\n{two}\n \n"),
             one.replace('\n', "\r\n"),
+            format!("{one}{crl}"),
+            format!("{crl}{one}{two}"),
+            // `openssl storeutl -certs` and `s_client -showcerts` end in text.
+            format!("0: Certificate\n{one}{two}Total found: 2\n"),
+            format!("{one}{two}\n# end"),
         ] {
             assert_eq!(authorities(&good), Ok(()), "{good}");
         }
@@ -174,8 +188,9 @@ mod tests {
                 one.replace("CERTIFICATE", "TRUSTED CERTIFICATE"),
                 alien("TRUSTED CERTIFICATE"),
             ),
-            (format!("{one}rubbish"), PinFault::Behind),
-            (format!("{one}{two}\n# end"), PinFault::Behind),
+            (crl.to_owned(), PinFault::Empty),
+            (format!("\u{feff}{one}"), PinFault::Marked),
+            (format!("{one}\u{feff}{two}"), PinFault::Marked),
             (cut.to_owned(), PinFault::Broken { number: 1 }),
             (format!("{one}{cut}"), PinFault::Broken { number: 2 }),
             (longer, PinFault::Broken { number: 1 }),

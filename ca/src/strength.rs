@@ -3,7 +3,7 @@
 use russh::keys::ssh_key::public::KeyData;
 
 /// The fewest bits of an RSA key that we believe (NIST SP 800-131A).
-pub(crate) const RSA_BITS_MIN: u32 = 2048;
+const RSA_BITS_MIN: u32 = 2048;
 
 /// Why a key is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -35,8 +35,8 @@ pub enum PinFault {
         /// Which: the first is 1.
         number: usize,
     },
-    /// Something stands behind the last of them.
-    Behind,
+    /// There is a mark of the order of bytes in it.
+    Marked,
 }
 
 impl PinFault {
@@ -56,7 +56,7 @@ impl PinFault {
             Self::NoKey | Self::Certificate | Self::Kind { .. } | Self::Short { .. } => {
                 "--host-key \"$(cat ssh_host_ed25519_key.pub)\", copied from /etc/ssh of the target, or --host-ca \"$(cat ca.pub)\""
             }
-            Self::Empty | Self::Alien { .. } | Self::Broken { .. } | Self::Behind => {
+            Self::Empty | Self::Alien { .. } | Self::Broken { .. } | Self::Marked => {
                 "--server-ca ca.crt   # certificates of CAs alone, in PEM: openssl x509 -in FILE -out ca.crt"
             }
         }
@@ -89,7 +89,9 @@ impl fmt::Display for PinFault {
                 f,
                 "the certificate of number {number} in it cannot be read to its end"
             ),
-            Self::Behind => f.write_str("something stands behind the last certificate in it"),
+            Self::Marked => f.write_str(
+                "there is a byte order mark (U+FEFF) in it, as some editors write, and the certificate behind it would not be seen",
+            ),
         }
     }
 }
@@ -110,7 +112,7 @@ mod tests {
             PinFault::Empty.in_file("ca.pem").to_string(),
             PinFault::Alien { label }.words().to_string(),
             PinFault::Broken { number: 2 }.to_string(),
-            PinFault::Behind.to_string(),
+            PinFault::Marked.to_string(),
         ];
         insta::assert_snapshot!("pin", said.join("\n"));
     }

@@ -114,7 +114,7 @@ fn authorities(path: &Path) -> Result<String, Failure> {
     let shown = path.to_string_lossy();
     let pem = std::fs::read(path).map_err(|error| Failure::unread(&shown, &error))?;
     // What is no text has no certificate in PEM, or something beside it.
-    let pem = String::from_utf8_lossy(&pem).into_owned();
+    let pem = String::from_utf8_lossy(&pem).replace(ca::pin::BYTE_ORDER_MARK, "");
     match ca::pin::authorities(&pem) {
         Ok(()) => Ok(pem),
         Err(fault) => Err(Failure::new(Exit::Usage, fault.in_file(&shown))),

@@ -17,9 +17,6 @@ const OLD_RSA: &str = "ssh-rsa";
 /// What is in the name of every algorithm by which a host proves itself with a certificate (PROTOCOL.certkeys of OpenSSH).
 const CERTIFIED: &str = "-cert-v01@openssh.com";
 
-/// The fewest bits of an RSA host key that are believed.
-const RSA_BITS_MIN: u32 = 2048;
-
 /// What a target is known by, ready to compare.
 #[derive(Debug, Clone)]
 pub enum Pin {
@@ -217,16 +214,8 @@ fn is_of_kind(key: &PublicKey, algorithm: &Algorithm) -> bool {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else there is or will be is not believed"
-)]
 fn is_weak(key: &KeyData) -> bool {
-    match key {
-        KeyData::Ed25519(_) | KeyData::Ecdsa(_) => false,
-        KeyData::Rsa(rsa) => rsa.key_size() < RSA_BITS_MIN,
-        _ => true,
-    }
+    ca::pin::of_host(key).is_err()
 }
 
 #[cfg(test)]
