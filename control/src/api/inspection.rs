@@ -62,6 +62,8 @@ async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Ca
             }
             // One that shows certificates alone is looked at by whoever logs in.
             Err(Unseen::NoAlgorithm(_)) if is_known_by_a_ca(&target.endpoint) => {}
+            // One whose keys are too weak is not believed then.
+            Err(Unseen::Unbelieved(_)) => {}
             Err(Unseen::NoAlgorithm(spoken)) if addrs.len() == 1 => {
                 return checks::view(words::target_foreign(name, spoken));
             }

@@ -2,6 +2,7 @@
 
 use crate::Algorithms;
 use crate::words::cli::doctor::no_algorithm;
+use crate::words::pin::PinFault;
 use crate::words::reach::{self, Tried};
 use crate::words::{Shown, Words};
 
@@ -73,6 +74,8 @@ pub enum Unseen {
     Clear,
     /// It is an SSH server, and speaks none of the algorithms that it was looked at with.
     NoAlgorithm(Algorithms),
+    /// It is an SSH server, and has no host key by which one is believed.
+    Unbelieved(PinFault),
     /// It speaks something else.
     Odd,
 }
@@ -95,6 +98,7 @@ impl Unseen {
             }
             Self::Clear => "PostgreSQL answers there, and has no TLS".to_owned(),
             Self::NoAlgorithm(spoken) => no_algorithm(*spoken).to_owned(),
+            Self::Unbelieved(fault) => format!("it has no host key that is believed: {fault}"),
             Self::Odd => {
                 "what answers there does not speak the protocol, or not over TLS".to_owned()
             }
@@ -111,6 +115,9 @@ fn clear(unseen: &Unseen) -> Words {
 
 /// What helps where a server knows nothing newer.
 fn old_equipment(unseen: &Unseen) -> Option<String> {
+    if let Unseen::Unbelieved(_) = unseen {
+        return Some("on the server, as root:  ssh-keygen -A   makes it one of each kind that it lacks; then restart its sshd".to_owned());
+    }
     let Unseen::NoAlgorithm(spoken) = unseen else {
         return None;
     };

@@ -22,7 +22,7 @@ use crate::session::protocol::ConnectError;
 use crate::session::road::{self, Errand, Road};
 use crate::session::severable::{Severable, Severer};
 use crate::session::way::Way;
-use crate::ssh::target::probe::Looked;
+use crate::ssh::target::probe::Sightings;
 use crate::{postgres, ssh};
 
 /// Both protocols' ways of looking, and what certificates are made with to go in.
@@ -191,9 +191,7 @@ impl Lookout {
         let via = self.broker.way(jump).map_err(wayless)?;
         // What is signed is named after the last one on the way: the server has no name yet.
         let name = via.last().map(|hop| hop.target.name.clone());
-        // It is one only if it called itself so each time.
-        let (mut host_keys, mut bastion) = (Vec::<HostKeySeen>::new(), true);
-        let mut unspoken = false;
+        let mut found = Sightings::default();
         for kind in ssh::target::probe::kinds(spoken) {
             let severer = Severer::default();
             let io = match &name {
@@ -210,30 +208,20 @@ impl Lookout {
                 info!(%addr, reason = %chain(&refused), "target.unseen");
                 unreached(refused)
             })?;
-            match ssh::target::probe::look(io, kind, spoken).await {
-                Looked::Seen(seen) => {
-                    bastion &= seen.is_tidegate;
-                    host_keys.push(HostKeySeen {
-                        openssh: seen.openssh,
-                        fingerprint: seen.fingerprint,
-                    });
-                }
-                // It would take as long for each kind.
-                Looked::Silent if host_keys.is_empty() => return Err(Unseen::Silent),
-                Looked::Closed if host_keys.is_empty() => return Err(Unseen::Closed),
-                Looked::Unspoken => unspoken = true,
-                Looked::Silent | Looked::Closed | Looked::Other => {}
-            }
+            found.take(ssh::target::probe::look(io, kind, spoken).await)?;
         }
-        if host_keys.is_empty() {
-            info!(%addr, unspoken, "target.odd");
-            return Err(if unspoken {
-                Unseen::NoAlgorithm(spoken)
-            } else {
-                Unseen::Odd
-            });
-        }
-        Ok(Probed::Ssh { host_keys, bastion })
+        let keys = found.keys(spoken);
+        let keys = keys.inspect_err(|none| info!(%addr, reason = none.fact(), "target.odd"))?;
+        // It is one only if it called itself so each time.
+        let bastion = keys.iter().all(|key| key.is_tidegate);
+        let host_keys = keys.into_iter().map(|key| HostKeySeen {
+            openssh: key.openssh,
+            fingerprint: key.fingerprint,
+        });
+        Ok(Probed::Ssh {
+            host_keys: host_keys.collect(),
+            bastion,
+        })
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ca::PassKey;
 use jiff::Timestamp;
+use policies::words::api::Unseen;
+use policies::words::pin::PinFault;
 use policies::{Algorithms, Login, SshEndpoint};
 use russh::client::{self, Handler};
 use russh::keys::PublicKeyOrCertificate;
@@ -94,6 +96,51 @@ where
     })
 }
 
+/// What the looks at one server came to together.
+#[derive(Debug, Default)]
+pub(crate) struct Sightings {
+    keys: Vec<SeenKey>,
+    unbelieved: Option<PinFault>,
+    is_unspoken: bool,
+}
+
+impl Sightings {
+    /// Takes what one look came to. A key by which nobody would be believed is left out: it would have nothing
+    /// pinned of a server that has others.
+    ///
+    /// # Errors
+    ///
+    /// What it would take as long to find out for each kind.
+    pub(crate) fn take(&mut self, looked: Looked) -> Result<(), Unseen> {
+        let is_first = self.keys.is_empty() && self.unbelieved.is_none();
+        match looked {
+            Looked::Seen(seen) => match ca::pin::host_key(&seen.openssh) {
+                Ok(()) => self.keys.push(seen),
+                Err(fault) => self.unbelieved = Some(fault),
+            },
+            Looked::Silent if is_first => return Err(Unseen::Silent),
+            Looked::Closed if is_first => return Err(Unseen::Closed),
+            Looked::Unspoken => self.is_unspoken = true,
+            Looked::Silent | Looked::Closed | Looked::Other => {}
+        }
+        Ok(())
+    }
+
+    /// The keys by which the server can be known.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(crate) fn keys(self, spoken: Algorithms) -> Result<Vec<SeenKey>, Unseen> {
+        match self.unbelieved {
+            _some if !self.keys.is_empty() => Ok(self.keys),
+            Some(fault) => Err(Unseen::Unbelieved(fault)),
+            None if self.is_unspoken => Err(Unseen::NoAlgorithm(spoken)),
+            None => Err(Unseen::Odd),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Eye {
     seen: Arc<Mutex<Option<PublicKey>>>,
@@ -167,5 +214,42 @@ mod tests {
         assert!(matches!(other, Looked::Other), "{other:?}");
         let stops = looked(b"SSH-2.0-OpenSSH_9.2\r\n", false).await;
         assert!(matches!(stops, Looked::Silent), "{stops:?}");
+    }
+
+    const RSA_1024: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCnzztTzsHUpX+eeknR9ZFrXm63Mv5+ISHZjBP/H92Dg+aSv/zhW/Q7kGfcLOBmAcVGHOTDirh/ppx4n8CLHbi82S1/kq3kyphVGx4I3HwJE2x3ANHQ43UG/zTc96p7Mfjq9k+E7K+Yc/6L12KaT7GLCVVVES8mW1Wufu8koxBZSQ==";
+
+    const ED25519: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+
+    #[test]
+    fn a_weak_key_is_left_out_where_the_server_has_another() {
+        let seen = |line: &str| {
+            Looked::Seen(SeenKey {
+                openssh: line.to_owned(),
+                fingerprint: String::new(),
+                is_tidegate: false,
+            })
+        };
+        let found = |looks: Vec<Looked>| {
+            let mut found = Sightings::default();
+            for looked in looks {
+                found.take(looked)?;
+            }
+            let keys = found.keys(Algorithms::Modern)?;
+            Ok(keys.into_iter().map(|key| key.openssh).collect::<Vec<_>>())
+        };
+        for looks in [
+            vec![seen(RSA_1024), seen(ED25519)],
+            vec![seen(ED25519), Looked::Unspoken, seen(RSA_1024)],
+        ] {
+            assert_eq!(found(looks), Ok(vec![ED25519.to_owned()]));
+        }
+        let short = Err(Unseen::Unbelieved(PinFault::Short { bits: 1024 }));
+        assert_eq!(found(vec![Looked::Unspoken, seen(RSA_1024)]), short);
+        assert_eq!(found(vec![seen(RSA_1024), Looked::Silent]), short);
+        assert_eq!(found(vec![Looked::Silent]), Err(Unseen::Silent));
+        let none = Err(Unseen::NoAlgorithm(Algorithms::Modern));
+        assert_eq!(found(vec![Looked::Other, Looked::Unspoken]), none);
+        assert_eq!(found(vec![Looked::Other]), Err(Unseen::Odd));
     }
 }
