@@ -1,8 +1,8 @@
 //! How the connection to a target ended, as far as the target had a part in it.
 
-use policies::words::offence;
 use std::sync::{Arc, OnceLock};
 
+use policies::words::offence;
 use russh::client::DisconnectReason;
 
 use super::entry;
