@@ -8,7 +8,7 @@ use policies::words::target::{host_changed, partly_down, unguarded, unproven};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
 use crate::Caller;
-use crate::api::wire::{Check, LockedView, Probed};
+use crate::api::wire::{Check, LockedView, Probed, StandingView};
 use crate::api::{House, bastion, checks, own_roles, targets};
 use crate::identity::fingerprint_of;
 
@@ -207,11 +207,24 @@ async fn entered(
             }
         }
     }
-    match (shut.as_slice(), standing) {
-        ([], None) => match target.admin() {
-            Some(keeper) => own_roles::looked_at((house, caller), (target, keeper), care).await,
-            None => words::target_good(name),
-        },
+    match (target.admin(), &standing) {
+        (Some(keeper), None) if shut.is_empty() => {
+            own_roles::looked_at((house, caller), (target, keeper), care).await
+        }
+        _ => let_in(house, target, standing, (&shut, &first.unwrap_or_default())),
+    }
+}
+
+/// What is said of a target that answered each login: those that it did not let in, and what it `said` to the first.
+fn let_in(
+    house: &House,
+    target: &Target,
+    standing: Option<StandingView>,
+    (shut, said): (&[&str], &str),
+) -> words::Finding {
+    let name = target.name.as_str();
+    match (shut, standing) {
+        ([], None) => words::target_good(name),
         ([], Some(standing)) if is_kept_by_name(house, target) => {
             words::target_kept_by_name(name, standing.entry)
         }
@@ -219,14 +232,8 @@ async fn entered(
             let since = standing.kept_at.strftime("%Y-%m-%d").to_string();
             words::target_standing(name, standing.entry, &since)
         }
-        (shut, Some(standing)) => {
-            let said = first.unwrap_or_default();
-            words::target_outworn(name, standing.entry, shut, &said)
-        }
-        (shut, None) => {
-            let said = first.unwrap_or_default();
-            words::target_shut(name, target.protocol(), shut, &said)
-        }
+        (shut, Some(standing)) => words::target_outworn(name, standing.entry, shut, said),
+        (shut, None) => words::target_shut(name, target.protocol(), shut, said),
     }
 }
 

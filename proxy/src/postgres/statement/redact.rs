@@ -179,7 +179,8 @@ impl Stage {
         let is = |known: &[&[u8]]| known.iter().any(|known| known.eq_ignore_ascii_case(word));
         match self {
             Self::Role | Self::Password if is(&[WORD]) => Some(Self::Password),
-            Self::Made if is(&[b"mapping"]) => None,
+            // It is of a database, and sets off event triggers; roles are of none.
+            Self::Made | Self::DroppingUser if is(&[b"mapping"]) => None,
             Self::Made | Self::Role | Self::Password => Some(Self::Role),
             Self::Making if is(&[b"role", b"user", b"group"]) => Some(Self::Made),
             Self::Start if is(&[b"create", b"alter"]) => Some(Self::Making),
@@ -195,8 +196,6 @@ impl Stage {
             Self::Ending if is(&[b"work", b"transaction"]) => Some(Self::Ending),
             Self::Dropping if is(&[b"role", b"group"]) => Some(Self::Plain),
             Self::Dropping if is(&[b"user"]) => Some(Self::DroppingUser),
-            // It is of a database, and sets off event triggers; roles are of none.
-            Self::DroppingUser if is(&[b"mapping"]) => None,
             // What waits for the commit is run by `SET CONSTRAINTS`.
             Self::Setting if is(&[b"constraints"]) => None,
             Self::DroppingUser | Self::Setting | Self::Plain => Some(Self::Plain),

@@ -224,7 +224,7 @@ async fn a_call_in_the_middle_of_a_batch_fails_the_batch() {
 }
 
 /// Behind an error that nothing was owed for the target may drop what comes next, or run it: a text may be read
-/// between that error and its ReadyForQuery.
+/// between that error and its `ReadyForQuery`.
 #[tokio::test]
 async fn a_password_in_what_may_be_dropped_and_may_run_is_recorded() {
     let mut stage = Stage::new();

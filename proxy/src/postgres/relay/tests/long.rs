@@ -156,9 +156,11 @@ fn of_a_refused_bind_it_is_told_how_many_values_are_missing() {
         let mut noted = Vec::new();
         let came = &body[..body.len() - lost];
         assert_eq!(Tap::new().refused(b'B', came, None, &mut noted), 1);
-        let told = noted.iter().find_map(|one| match one {
-            Noted::Told("values", text) => Some(text.clone()),
-            _other => None,
+        let told = noted.iter().find_map(|one| {
+            let Noted::Told("values", text) = one else {
+                return None;
+            };
+            Some(text.clone())
         });
         let words = policies::words::recordings::values_missing(1, missing, 3);
         assert_eq!(told, (missing > 0).then_some(words), "{lost}");
