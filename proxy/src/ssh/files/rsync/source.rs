@@ -22,6 +22,10 @@ const PHASES: u8 = 3;
 /// The longest rule (`BIGPATHBUFLEN`).
 const RULE_MAX: i32 = 4096 + 1024;
 
+/// The longest piece of contents at once: rsync sends 32 KiB (`CHUNK_SIZE`), others twice that. What is longer is no
+/// length, so a lost thread shows at the next one.
+const LITERAL_MAX: i32 = 256 * 1024;
+
 /// What is said next.
 #[derive(Debug, Clone, Copy)]
 enum State {
@@ -297,6 +301,7 @@ fn plain(cut: &mut Cut<'_>, blocks: i32) -> Result<(u64, Option<u64>), Halt> {
                 Some(_) | None => Err(Lost::Token.into()),
             }
         }
+        length if length > LITERAL_MAX => Err(Lost::Token.into()),
         length => Ok((0, Some(u64::try_from(length).unwrap_or(0)))),
     }
 }
@@ -349,4 +354,18 @@ pub(super) fn some(bytes: &[u8], left: u64) -> (&[u8], u64) {
     let taken = bytes.get(..take).unwrap_or(bytes);
     let count = u64::try_from(taken.len()).unwrap_or(left);
     (taken, left.saturating_sub(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_contents_is_no_longer_than_any_rsync_sends_it() {
+        let read = |length: i32| plain(&mut Cut::new(&length.to_le_bytes()), 1);
+        assert_eq!(read(LITERAL_MAX), Ok((0, Some(256 * 1024))));
+        for length in [LITERAL_MAX + 1, i32::MAX, -2, i32::MIN] {
+            assert_eq!(read(length), Err(Halt::Lost(Lost::Token)), "{length}");
+        }
+    }
 }
