@@ -242,10 +242,12 @@ impl Lists {
 
     /// The file with this number.
     pub(super) fn find(&mut self, index: i32) -> Result<&mut Entry, Lost> {
-        let lists = self.open.iter_mut().rev();
         let gap = i32::from(self.incremental);
-        let mut after = lists.skip_while(|list| index < list.start.saturating_sub(gap));
-        let list = after.next().ok_or(Lost::Index)?;
+        // Each begins behind the one before, whether there is something in that or not.
+        let begun = |list: &List| list.start.saturating_sub(gap) <= index;
+        let after = self.open.partition_point(begun);
+        let last = after.checked_sub(1).ok_or(Lost::Index)?;
+        let list = self.open.get_mut(last).ok_or(Lost::Index)?;
         let at = index.checked_sub(list.start).ok_or(Lost::Index)?;
         let entry = match usize::try_from(at) {
             Ok(at) => list.entries.get_mut(at),
@@ -334,6 +336,40 @@ mod tests {
         assert_eq!(name(&mut lists, 2), Err(Lost::Index));
         assert_eq!(lists.drop_first(), Some(false));
         assert_eq!(lists.drop_first(), None);
+    }
+
+    /// A root with so many directories in it, whose lists have all come and are empty.
+    fn empty(count: i32) -> Lists {
+        let mut lists = Lists::new(true);
+        lists.begin(None).unwrap();
+        for number in 0..count {
+            lists.push(entry(&format!("{number:05}/"))).unwrap();
+        }
+        lists.close().unwrap();
+        for number in 0..count {
+            lists.begin(Some(number)).unwrap();
+            lists.close().unwrap();
+        }
+        lists
+    }
+
+    #[test]
+    fn a_file_is_found_between_many_lists_that_are_empty() {
+        const COUNT: i32 = 15_000;
+        let mut lists = empty(COUNT);
+        let begin = std::time::Instant::now();
+        for number in 0..COUNT {
+            let want = format!("{number:05}");
+            // Itself, and as that of which a list is.
+            assert_eq!(name(&mut lists, 1 + number).as_ref(), Ok(&want));
+            let parent = 1 + COUNT + number;
+            assert_eq!(name(&mut lists, parent).as_ref(), Ok(&want));
+        }
+        assert_eq!(name(&mut lists, 0), Err(Lost::Index));
+        assert_eq!(name(&mut lists, 1 + 2 * COUNT), Err(Lost::Index));
+        // Some milliseconds; many seconds where each list is looked at.
+        let took = begin.elapsed();
+        assert!(took < std::time::Duration::from_secs(2), "{took:?}");
     }
 
     #[test]
