@@ -262,7 +262,8 @@ impl Source {
         let entry = scene.lists.tell(item.index)?;
         let manner = match scene.terms.compression {
             Some(name) => Manner::Compressed(name),
-            None if appends && !entry.sent && blocks.count > 0 => Manner::Appended,
+            // Also where it is sent again: what it is appended to is left out then too.
+            None if appends && blocks.count > 0 => Manner::Appended,
             None => Manner::Plain,
         };
         let going = scene.telling.begins(entry, blocks.count, manner);

@@ -312,6 +312,43 @@ fn giant_numbers_are_not_believed() {
     );
 }
 
+/// A file's number, that its contents pass, and how many blocks of it there are.
+fn begins(number: &[u8], blocks: i32) -> Vec<u8> {
+    let head = [blocks, 700, 2, 0].map(i32::to_le_bytes).concat();
+    [number, &[0, 0x80], head.as_slice()].concat()
+}
+
+/// Three bytes of contents, the end of them, and their checksum.
+const CONTENTS: &[u8] = &[
+    3, 0, 0, 0, b'a', b'b', b'c', 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+];
+
+#[test]
+fn what_is_appended_has_no_digest_of_its_own_however_often_it_is_sent() {
+    let line = "rsync --server -re.Ls --append . /srv/in/";
+    let (mut rsync, _begun) = Rsync::begin(invocation(line));
+    let list = framed(0, LIST);
+    let passes = |number: &[u8], blocks: i32| {
+        let begins = begins(number, blocks);
+        framed(0, &[begins.as_slice(), CONTENTS].concat())
+    };
+    let (first, again) = (passes(&[1], 1), passes(&[0xfe, 0, 0], 1));
+    // Of this there was nothing.
+    let whole = passes(&[0xfe, 0, 0], 0);
+    let mut told = Vec::new();
+    let parts = [&list, &first, &again, &whole].map(|part| (true, part.as_slice()));
+    for (from_client, part) in GREETING.into_iter().chain(parts) {
+        told.extend(rsync.take(from_client, part).1);
+    }
+    let told: Vec<String> = told.iter().filter_map(shown).collect();
+    let want = [
+        "transfer /srv/in/a (write mode=644 size=3, appended to what was there) done 3 ",
+        "transfer /srv/in/a (write mode=644 size=3, once more, appended to what was there) done 3 ",
+        "transfer /srv/in/a (write mode=644 size=3, once more) done 3 ba7816bf",
+    ];
+    assert_eq!(told, want);
+}
+
 #[test]
 fn a_chunk_full_of_deleted_names_leaves_others_their_turns() {
     let (mut rsync, _begun) = Rsync::begin(invocation("rsync --server -re.Ls . /srv/in/"));
