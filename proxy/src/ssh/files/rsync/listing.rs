@@ -13,6 +13,9 @@ pub(super) const HELD_MAX: usize = 8 * 1024 * 1024;
 /// What an entry costs besides its name, in bytes, about.
 const ENTRY_COST: usize = 112;
 
+/// What a list costs besides its entries, in bytes, about.
+const LIST_COST: usize = 128;
+
 /// How often one file may be told of: that it changes, that it passes, that it did not, and once more each.
 const TOLD_MAX: u8 = 8;
 
@@ -125,7 +128,7 @@ fn key(name: &[u8], directory: bool) -> Result<Vec<u8>, Lost> {
 struct List {
     start: i32,
     /// The directory that it is of, which has the number before the first.
-    parent: Option<Entry>,
+    parent: Option<Box<Entry>>,
     entries: Vec<Entry>,
 }
 
@@ -168,12 +171,21 @@ impl Lists {
             None => None,
             Some(dir) => Some(self.dirs.remove(&dir).ok_or(Lost::Index)?),
         };
-        self.held = self.held.saturating_add(ENTRY_COST);
+        self.hold(LIST_COST)?;
         self.open.push_back(List {
             start: self.start,
-            parent,
+            parent: parent.map(Box::new),
             entries: Vec::new(),
         });
+        Ok(())
+    }
+
+    /// So much more is kept.
+    fn hold(&mut self, cost: usize) -> Result<(), Lost> {
+        self.held = self.held.saturating_add(cost);
+        if self.held > HELD_MAX {
+            return Err(Lost::Many);
+        }
         Ok(())
     }
 
@@ -183,10 +195,7 @@ impl Lists {
         if self.incremental && entry.kind == Kind::Directory {
             cost = cost.saturating_mul(2);
         }
-        self.held = self.held.saturating_add(cost);
-        if self.held > HELD_MAX {
-            return Err(Lost::Many);
-        }
+        self.hold(cost)?;
         let list = self.open.back_mut().ok_or(Lost::Turn)?;
         list.entries.push(entry);
         Ok(())
@@ -206,6 +215,7 @@ impl Lists {
 
     /// The list that began last is whole.
     pub(super) fn close(&mut self) -> Result<(), Lost> {
+        let mut cost: usize = 0;
         let list = self.open.back_mut().ok_or(Lost::Turn)?;
         list.entries.sort_by(|one, other| one.key.cmp(&other.key));
         let count = i32::try_from(list.entries.len()).map_err(|_many| Lost::Many)?;
@@ -220,7 +230,9 @@ impl Lists {
         }
         if list.parent.is_none() && list.start == 1 {
             let first = list.entries.first();
-            list.parent = first.filter(|entry| entry.key.is_empty()).cloned();
+            let root = first.filter(|entry| entry.key.is_empty());
+            cost = root.map_or(0, Entry::cost);
+            list.parent = root.cloned().map(Box::new);
         }
         for entry in &list.entries {
             if entry.kind == Kind::Directory {
@@ -228,15 +240,21 @@ impl Lists {
                 self.next_dir = self.next_dir.checked_add(1).ok_or(Lost::Many)?;
             }
         }
-        Ok(())
+        self.hold(cost)
     }
 
     /// The first list is done with. Whether there are others.
     pub(super) fn drop_first(&mut self) -> Option<bool> {
         let list = self.open.pop_front()?;
-        let costs = list.entries.iter().chain(&list.parent).map(Entry::cost);
-        let freed = costs.fold(ENTRY_COST, usize::saturating_add);
+        let entries = list.entries.iter().chain(list.parent.as_deref());
+        let freed = entries
+            .map(Entry::cost)
+            .fold(LIST_COST, usize::saturating_add);
         self.held = self.held.saturating_sub(freed);
+        let count = self.open.len();
+        if count.saturating_mul(3) <= self.open.capacity() {
+            self.open.shrink_to(count.saturating_mul(2));
+        }
         Some(!self.open.is_empty())
     }
 
@@ -251,7 +269,7 @@ impl Lists {
         let at = index.checked_sub(list.start).ok_or(Lost::Index)?;
         let entry = match usize::try_from(at) {
             Ok(at) => list.entries.get_mut(at),
-            Err(_before) => list.parent.as_mut(),
+            Err(_before) => list.parent.as_deref_mut(),
         };
         entry.ok_or(Lost::Index)
     }
@@ -387,6 +405,68 @@ mod tests {
         assert!((60_000..65_000).contains(&count), "{count}");
         let cost = size_of::<Entry>() + 2 * 16;
         assert!(cost <= ENTRY_COST, "{cost}");
+    }
+
+    /// What is really kept.
+    fn kept(lists: &Lists) -> usize {
+        let open = lists.open.iter();
+        let listed = open.flat_map(|list| list.entries.iter().chain(list.parent.as_deref()));
+        let entries = listed.chain(lists.dirs.values()).map(Entry::cost);
+        entries.sum::<usize>() + lists.open.len() * LIST_COST
+    }
+
+    #[track_caller]
+    fn check_held(lists: &Lists) {
+        assert_eq!(lists.held(), kept(lists));
+        // Room for four is made at once.
+        let count = lists.open.len().max(4);
+        let room = lists.open.capacity() * size_of::<List>();
+        assert!(room <= count * LIST_COST, "{room} for {count}");
+    }
+
+    #[test]
+    fn what_is_held_is_what_is_kept_however_many_lists_come_and_go() {
+        let mut lists = lists(true, &["./", "a/", "b"]);
+        check_held(&lists);
+        let (mut next, mut dirs) = (0, 2);
+        for count in [1, 40, 3, 900, 0, 7] {
+            for _ in 0..count {
+                lists.begin(Some(next)).unwrap();
+                next += 1;
+                for dir in 0..2 {
+                    lists.push(entry(&format!("{dirs}/{dir}/"))).unwrap();
+                }
+                lists.push(entry(&format!("{dirs}/x"))).unwrap();
+                dirs += 2;
+                lists.close().unwrap();
+                check_held(&lists);
+            }
+            while lists.open.len() > 1 {
+                lists.drop_first();
+                check_held(&lists);
+            }
+        }
+        for dir in next..dirs {
+            lists.begin(Some(dir)).unwrap();
+            lists.close().unwrap();
+        }
+        while lists.drop_first().is_some() {
+            check_held(&lists);
+        }
+        assert_eq!((lists.held(), lists.open.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn lists_with_nothing_in_them_have_an_end_too() {
+        let most = i32::try_from(HELD_MAX / (2 * ENTRY_COST + 16)).unwrap();
+        let mut lists = Lists::new(true);
+        lists.begin(None).unwrap();
+        for number in 0..most {
+            lists.push(entry(&format!("{number:05}/"))).unwrap();
+        }
+        lists.close().unwrap();
+        let lost = (0..most).find_map(|number| lists.begin(Some(number)).err());
+        assert_eq!(lost, Some(Lost::Many));
     }
 
     #[test]
