@@ -1,7 +1,8 @@
 //! One entry of a file list, as a sender writes it (`flist.c` of rsync: `recv_file_entry`; `acls.c` and `xattrs.c` for
 //! what follows it).
 //!
-//! Keeps the name, the mode, the size and where a link leads; of everything else only how long it is.
+//! Keeps the name, the mode, the size and where a link leads; of everything else only how long it is. Access lists and
+//! extended attributes are read one by one, so that what has not come whole is never more than a few names.
 
 use super::greeting::Terms;
 use super::listing::{Entry, Kind, Lists};
@@ -48,9 +49,23 @@ pub(super) struct Before {
 /// What stands next in a list.
 #[derive(Debug)]
 pub(super) enum Next {
-    Entry(Entry, Before),
+    Entry(Entry, Before, Behind),
     /// Its end, and what could not be read (`IOERR_…`).
     End(i32),
+}
+
+/// What of an entry is still to come: of these each is sent once and then has a number.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Behind {
+    /// So many access lists, and what follows them.
+    Lists(u8),
+    /// So many users and groups of one, and then so many access lists.
+    Named(usize, u8),
+    /// Extended attributes.
+    Attributes,
+    /// So many of them.
+    Values(usize),
+    Nothing,
 }
 
 /// Reads on in a list.
@@ -83,9 +98,9 @@ impl Reader<'_> {
         }
         let name = name(cut, flags, before)?;
         let (mode, size, link) = self.body(cut, flags, before)?;
-        self.attributes(cut, mode)?;
+        let behind = self.behind(mode)?;
         let entry = Entry::new(&name, mode, size, &link)?;
-        Ok(Next::Entry(entry, Before { name, mode }))
+        Ok(Next::Entry(entry, Before { name, mode }, behind))
     }
 
     /// What follows the name: the mode, the size, and where a link leads.
@@ -160,24 +175,47 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Access lists and extended attributes, of which each is sent once and then has a number.
-    fn attributes(&self, cut: &mut Cut<'_>, mode: u32) -> Result<(), Halt> {
+    /// What follows an entry with this mode.
+    fn behind(&self, mode: u32) -> Result<Behind, Lost> {
         let kind = Kind::of(mode).ok_or(Lost::Entry)?;
-        if self.options.has(b'A') && kind != Kind::Link {
-            access(cut)?;
-            if kind == Kind::Directory {
-                access(cut)?;
+        let lists = match kind {
+            _ if !self.options.has(b'A') => 0,
+            Kind::Link => 0,
+            Kind::Directory => 2,
+            Kind::File | Kind::Device | Kind::Special | Kind::Missing => 1,
+        };
+        Ok(Behind::Lists(lists))
+    }
+}
+
+impl Behind {
+    /// Reads the next of it; what follows then.
+    pub(super) fn step(self, cut: &mut Cut<'_>, options: &Options) -> Result<Self, Halt> {
+        Ok(match self {
+            Self::Lists(0) if options.has(b'X') => Self::Attributes,
+            Self::Lists(0) | Self::Values(0) | Self::Nothing => Self::Nothing,
+            Self::Lists(left) => Self::Named(access(cut)?, left.saturating_sub(1)),
+            Self::Named(0, lists) => Self::Lists(lists),
+            Self::Named(left, lists) => {
+                cut.varint()?;
+                if cut.varint()? & 1 != 0 {
+                    let length = cut.byte()?;
+                    cut.bytes(length.into())?;
+                }
+                Self::Named(left.saturating_sub(1), lists)
             }
-        }
-        if self.options.has(b'X') && cut.varint()? == 0 {
-            for _ in 0..length(cut.varint()?, usize::MAX)? {
+            Self::Attributes => match cut.varint()? {
+                0 => Self::Values(length(cut.varint()?, usize::MAX)?),
+                _number => Self::Nothing,
+            },
+            Self::Values(left) => {
                 let name = length(cut.varint()?, PATH_MAX)?;
                 let value = length(cut.varint()?, usize::MAX)?;
                 cut.bytes(name)?;
                 cut.bytes(if value > VALUE_MAX { VALUE_SUM } else { value })?;
+                Self::Values(left.saturating_sub(1))
             }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -200,10 +238,10 @@ fn name(cut: &mut Cut<'_>, flags: i32, before: &Before) -> Result<Vec<u8>, Halt>
     Ok([same, cut.bytes(rest)?].concat())
 }
 
-/// One access list, or its number.
-fn access(cut: &mut Cut<'_>) -> Result<(), Halt> {
+/// What an access list begins with, or its number. How many users and groups follow.
+fn access(cut: &mut Cut<'_>) -> Result<usize, Halt> {
     if cut.varint()? != 0 {
-        return Ok(());
+        return Ok(0);
     }
     let flags = cut.byte()?;
     for part in 0..4 {
@@ -211,16 +249,10 @@ fn access(cut: &mut Cut<'_>) -> Result<(), Halt> {
             cut.varint()?;
         }
     }
-    if flags & (1 << 4) != 0 {
-        for _ in 0..length(cut.varint()?, usize::MAX)? {
-            cut.varint()?;
-            if cut.varint()? & 1 != 0 {
-                let length = cut.byte()?;
-                cut.bytes(length.into())?;
-            }
-        }
+    if flags & (1 << 4) == 0 {
+        return Ok(0);
     }
-    Ok(())
+    Ok(length(cut.varint()?, usize::MAX)?)
 }
 
 /// A length that was announced, which is less than `most`.
@@ -230,5 +262,57 @@ fn length(said: i32, most: usize) -> Result<usize, Lost> {
         Ok(length)
     } else {
         Err(Lost::Long)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::files::rsync::tests::invocation;
+
+    /// What was left to read each time, where this comes behind an entry a byte at a time, and whether it was all of it.
+    fn read(mut behind: Behind, bytes: &[u8]) -> (usize, bool) {
+        let line = "rsync --server -rAXe.Ls . /srv/in/";
+        let options = Options::of(&invocation(line)).unwrap();
+        let (mut part, mut longest) = (Vec::new(), 0);
+        for byte in bytes {
+            part.push(*byte);
+            longest = longest.max(part.len());
+            while !matches!(behind, Behind::Nothing) {
+                let mut cut = Cut::new(&part);
+                match behind.step(&mut cut, &options) {
+                    Ok(next) => behind = next,
+                    Err(Halt::Short) => break,
+                    Err(Halt::Lost(lost)) => panic!("{lost}"),
+                }
+                let taken = cut.taken();
+                part.drain(..taken);
+            }
+        }
+        let is_whole = part.is_empty() && matches!(behind, Behind::Nothing);
+        (longest, is_whole)
+    }
+
+    #[test]
+    fn access_lists_and_attributes_are_not_read_again_from_their_start() {
+        // Two access lists: 8,000 users of one, each with a name of two bytes, and one that has come before.
+        let list: &[u8] = &[0, 0x1f, 7, 5, 5, 7, 0x9f, 0x40];
+        let users = [9, 5, 2, b'a', b'b'].repeat(8000);
+        // Attributes: 8,000, a name of one byte and a value of one each.
+        let values = [1, 1, b'n', b'v'].repeat(8000);
+        let between = &[3, 0, 0x9f, 0x40];
+        let all = [list, &users, between, &values].concat();
+        assert_eq!(read(Behind::Lists(2), &all), (8, true));
+        assert_eq!(read(Behind::Lists(2), &all[..all.len() - 1]).1, false);
+    }
+
+    #[test]
+    fn a_long_value_is_told_by_its_sum() {
+        let name = [b'n'; 4000];
+        let head: &[u8] = &[1, 0, 1, 0x8f, 0xa0, 33];
+        let all = [head, &name, &[0; 16]].concat();
+        assert_eq!(read(Behind::Lists(1), &all), (4019, true));
+        // What has come before has a number.
+        assert_eq!(read(Behind::Lists(2), &[7, 7, 7]), (1, true));
     }
 }

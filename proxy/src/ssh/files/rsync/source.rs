@@ -3,7 +3,7 @@
 //!
 //! Keeps no contents: they are counted and digested. What is compressed is counted only.
 
-use super::entry::{self, Before, Next};
+use super::entry::{self, Before, Behind, Next};
 use super::lost::Lost;
 use super::scene::{Blocks, Item, Scene};
 use super::telling::{Going, Manner};
@@ -32,6 +32,8 @@ enum State {
     /// Rules for what is deleted at the other end.
     Rules,
     Listing,
+    /// What of an entry of the list is still to come.
+    Entry(Behind),
     /// The names of users, then those of groups.
     Names(u8),
     Index,
@@ -117,6 +119,12 @@ impl Source {
                 }
             }
             State::Listing => self.listed(cut, scene)?,
+            State::Entry(behind) => {
+                self.state = match behind.step(cut, &scene.options)? {
+                    Behind::Nothing => State::Listing,
+                    left => State::Entry(left),
+                };
+            }
             State::Names(kind) => self.named(kind, cut, scene)?,
             State::Index => self.marked(cut, scene)?,
             State::Attributes(item) => {
@@ -170,9 +178,10 @@ impl Source {
             lists: &scene.lists,
         };
         match reader.next(cut, &self.before)? {
-            Next::Entry(entry, before) => {
+            Next::Entry(entry, before, behind) => {
                 scene.lists.push(entry)?;
                 self.before = before;
+                self.state = State::Entry(behind);
             }
             Next::End(faults) => {
                 self.faults |= faults;
