@@ -59,6 +59,8 @@ pub(super) struct Entry {
     told: u8,
     /// Whether its contents have passed.
     pub(super) sent: bool,
+    /// Whether another of that name counts, and not this.
+    is_double: bool,
 }
 
 impl Entry {
@@ -72,6 +74,7 @@ impl Entry {
             link: link.into(),
             told: 0,
             sent: false,
+            is_double: false,
         })
     }
 
@@ -121,6 +124,37 @@ fn key(name: &[u8], directory: bool) -> Result<Vec<u8>, Lost> {
         }
     }
     Ok(key)
+}
+
+/// What a file would be in order by that has the name of this directory.
+fn twin(directory: &[u8]) -> Option<Vec<u8>> {
+    let mut key = directory.strip_suffix(b"/")?.to_vec();
+    let slash = key.iter().rposition(|byte| *byte == b'/');
+    let part = slash.map_or(0, |slash| slash.saturating_add(1));
+    *key.get_mut(part)? = 0;
+    Some(key)
+}
+
+/// Of a name that is listed more than once only one counts: the directory, and else the first (a receiver clears the
+/// others, a sender is asked for none of them).
+fn mark_doubles(entries: &mut [Entry]) {
+    for same in entries.chunk_by_mut(|one, other| one.key == other.key) {
+        for entry in same.iter_mut().skip(1) {
+            entry.is_double = true;
+        }
+    }
+    let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
+    let twins = directories.filter_map(|entry| {
+        let twin = twin(&entry.key)?;
+        let at = entries.partition_point(|entry| *entry.key < *twin);
+        let is_there = entries.get(at).is_some_and(|entry| *entry.key == *twin);
+        is_there.then_some(at)
+    });
+    for at in twins.collect::<Vec<_>>() {
+        if let Some(entry) = entries.get_mut(at) {
+            entry.is_double = true;
+        }
+    }
 }
 
 /// What was listed together.
@@ -218,6 +252,7 @@ impl Lists {
         let mut cost: usize = 0;
         let list = self.open.back_mut().ok_or(Lost::Turn)?;
         list.entries.sort_by(|one, other| one.key.cmp(&other.key));
+        mark_doubles(&mut list.entries);
         let count = i32::try_from(list.entries.len()).map_err(|_many| Lost::Many)?;
         let gap = i32::from(self.incremental);
         let next = list
@@ -258,8 +293,11 @@ impl Lists {
         Some(!self.open.is_empty())
     }
 
-    /// The file with this number.
+    /// The file with this number. None has one whose list is not whole.
     pub(super) fn find(&mut self, index: i32) -> Result<&mut Entry, Lost> {
+        if index >= self.start {
+            return Err(Lost::Index);
+        }
         let gap = i32::from(self.incremental);
         // Each begins behind the one before, whether there is something in that or not.
         let begun = |list: &List| list.start.saturating_sub(gap) <= index;
@@ -268,7 +306,7 @@ impl Lists {
         let list = self.open.get_mut(last).ok_or(Lost::Index)?;
         let at = index.checked_sub(list.start).ok_or(Lost::Index)?;
         let entry = match usize::try_from(at) {
-            Ok(at) => list.entries.get_mut(at),
+            Ok(at) => list.entries.get_mut(at).filter(|entry| !entry.is_double),
             Err(_before) => list.parent.as_deref_mut(),
         };
         entry.ok_or(Lost::Index)
@@ -286,202 +324,4 @@ impl Lists {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: u32 = 0o100_644;
-    const DIR: u32 = 0o040_755;
-
-    fn entry(name: &str) -> Entry {
-        let mode = if name.ends_with('/') { DIR } else { FILE };
-        let name = name.strip_suffix('/').unwrap_or(name);
-        Entry::new(name.as_bytes(), mode, 0, b"").unwrap()
-    }
-
-    fn lists(incremental: bool, names: &[&str]) -> Lists {
-        let mut lists = Lists::new(incremental);
-        lists.begin(None).unwrap();
-        for name in names {
-            lists.push(entry(name)).unwrap();
-        }
-        lists.close().unwrap();
-        lists
-    }
-
-    fn name(lists: &mut Lists, index: i32) -> Result<String, Lost> {
-        let found = lists.find(index)?.name();
-        Ok(String::from_utf8(found).unwrap())
-    }
-
-    /// As rsync 3.2.7 had them (`--debug=flist3`).
-    #[test]
-    fn names_are_numbered_in_the_order_of_rsync() {
-        let names = [
-            "b/", "b/x", "a", "b-c/", "b-c/y", ".", "c", "b/z/", "b/z/k", "b.c", "b0", "B",
-        ];
-        let mut names: Vec<&str> = names.into();
-        for entry in &mut names {
-            if *entry == "." {
-                *entry = "./";
-            }
-        }
-        let mut lists = lists(false, &names);
-        let want = [
-            ".", "B", "a", "b.c", "b0", "c", "b-c", "b-c/y", "b", "b/x", "b/z", "b/z/k",
-        ];
-        for (index, want) in (0..).zip(want) {
-            assert_eq!(name(&mut lists, index).as_deref(), Ok(want));
-        }
-        assert_eq!(name(&mut lists, 12), Err(Lost::Index));
-        assert_eq!(name(&mut lists, -1), Err(Lost::Index));
-    }
-
-    #[test]
-    fn a_list_of_a_directory_leaves_out_a_number() {
-        let mut lists = lists(true, &["./", "b/", "a/", "f"]);
-        for (index, want) in (0..).zip([".", ".", "f", "a", "b"]) {
-            assert_eq!(name(&mut lists, index).as_deref(), Ok(want));
-        }
-        assert_eq!(lists.begin(Some(3)), Err(Lost::Index));
-        lists.begin(Some(2)).unwrap();
-        assert_eq!(lists.begin(Some(2)), Err(Lost::Index));
-        lists.push(entry("b/g")).unwrap();
-        lists.close().unwrap();
-        assert_eq!(name(&mut lists, 5).as_deref(), Ok("b"));
-        assert_eq!(name(&mut lists, 6).as_deref(), Ok("b/g"));
-        assert_eq!(name(&mut lists, 7), Err(Lost::Index));
-        assert_eq!(lists.drop_first(), Some(true));
-        assert_eq!(name(&mut lists, 2), Err(Lost::Index));
-        assert_eq!(lists.drop_first(), Some(false));
-        assert_eq!(lists.drop_first(), None);
-    }
-
-    /// A root with so many directories in it, whose lists have all come and are empty.
-    fn empty(count: i32) -> Lists {
-        let mut lists = Lists::new(true);
-        lists.begin(None).unwrap();
-        for number in 0..count {
-            lists.push(entry(&format!("{number:05}/"))).unwrap();
-        }
-        lists.close().unwrap();
-        for number in 0..count {
-            lists.begin(Some(number)).unwrap();
-            lists.close().unwrap();
-        }
-        lists
-    }
-
-    #[test]
-    fn a_file_is_found_between_many_lists_that_are_empty() {
-        const COUNT: i32 = 15_000;
-        let mut lists = empty(COUNT);
-        let begin = std::time::Instant::now();
-        for number in 0..COUNT {
-            let want = format!("{number:05}");
-            // Itself, and as that of which a list is.
-            assert_eq!(name(&mut lists, 1 + number).as_ref(), Ok(&want));
-            let parent = 1 + COUNT + number;
-            assert_eq!(name(&mut lists, parent).as_ref(), Ok(&want));
-        }
-        assert_eq!(name(&mut lists, 0), Err(Lost::Index));
-        assert_eq!(name(&mut lists, 1 + 2 * COUNT), Err(Lost::Index));
-        // Some milliseconds; many seconds where each list is looked at.
-        let took = begin.elapsed();
-        assert!(took < std::time::Duration::from_secs(2), "{took:?}");
-    }
-
-    #[test]
-    fn what_is_kept_has_an_end() {
-        let mut lists = Lists::new(false);
-        lists.begin(None).unwrap();
-        let mut count = 0;
-        let lost = loop {
-            match lists.push(entry("a-name-of-some-length")) {
-                Ok(()) => count += 1,
-                Err(lost) => break lost,
-            }
-        };
-        assert_eq!(lost, Lost::Many);
-        assert!((60_000..65_000).contains(&count), "{count}");
-        let cost = size_of::<Entry>() + 2 * 16;
-        assert!(cost <= ENTRY_COST, "{cost}");
-    }
-
-    /// What is really kept.
-    fn kept(lists: &Lists) -> usize {
-        let open = lists.open.iter();
-        let listed = open.flat_map(|list| list.entries.iter().chain(list.parent.as_deref()));
-        let entries = listed.chain(lists.dirs.values()).map(Entry::cost);
-        entries.sum::<usize>() + lists.open.len() * LIST_COST
-    }
-
-    #[track_caller]
-    fn check_held(lists: &Lists) {
-        assert_eq!(lists.held(), kept(lists));
-        // Room for four is made at once.
-        let count = lists.open.len().max(4);
-        let room = lists.open.capacity() * size_of::<List>();
-        assert!(room <= count * LIST_COST, "{room} for {count}");
-    }
-
-    #[test]
-    fn what_is_held_is_what_is_kept_however_many_lists_come_and_go() {
-        let mut lists = lists(true, &["./", "a/", "b"]);
-        check_held(&lists);
-        let (mut next, mut dirs) = (0, 2);
-        for count in [1, 40, 3, 900, 0, 7] {
-            for _ in 0..count {
-                lists.begin(Some(next)).unwrap();
-                next += 1;
-                for dir in 0..2 {
-                    lists.push(entry(&format!("{dirs}/{dir}/"))).unwrap();
-                }
-                lists.push(entry(&format!("{dirs}/x"))).unwrap();
-                dirs += 2;
-                lists.close().unwrap();
-                check_held(&lists);
-            }
-            while lists.open.len() > 1 {
-                lists.drop_first();
-                check_held(&lists);
-            }
-        }
-        for dir in next..dirs {
-            lists.begin(Some(dir)).unwrap();
-            lists.close().unwrap();
-        }
-        while lists.drop_first().is_some() {
-            check_held(&lists);
-        }
-        assert_eq!((lists.held(), lists.open.capacity()), (0, 0));
-    }
-
-    #[test]
-    fn lists_with_nothing_in_them_have_an_end_too() {
-        let most = i32::try_from(HELD_MAX / (2 * ENTRY_COST + 16)).unwrap();
-        let mut lists = Lists::new(true);
-        lists.begin(None).unwrap();
-        for number in 0..most {
-            lists.push(entry(&format!("{number:05}/"))).unwrap();
-        }
-        lists.close().unwrap();
-        let lost = (0..most).find_map(|number| lists.begin(Some(number)).err());
-        assert_eq!(lost, Some(Lost::Many));
-    }
-
-    #[test]
-    fn one_file_is_not_told_of_for_ever() {
-        let mut lists = lists(false, &["a"]);
-        let told = (0..20).take_while(|_| lists.tell(0).is_ok());
-        assert_eq!(told.count(), 8);
-    }
-
-    #[test]
-    fn a_name_that_is_not_spelled_out_has_no_place() {
-        for name in ["", "a//b", "a/", "./a", "a/..", "..", "a/./b", "a\0"] {
-            assert_eq!(key(name.as_bytes(), false), Err(Lost::Name), "{name}");
-        }
-        assert_eq!(key(b".", false), Err(Lost::Name));
-        assert_eq!(Entry::new(b"/a/b", FILE, 0, b"").unwrap().name(), b"/a/b");
-    }
-}
+mod tests;

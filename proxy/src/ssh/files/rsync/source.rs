@@ -4,6 +4,7 @@
 //! Keeps no contents: they are counted and digested. What is compressed is counted only.
 
 use super::entry::{self, Before, Behind, Next};
+use super::listing::Kind;
 use super::lost::Lost;
 use super::scene::{Blocks, Item, Scene};
 use super::telling::{Going, Manner};
@@ -18,6 +19,9 @@ const DELETED: usize = 5;
 
 /// How many phases there are; each ends with a word.
 const PHASES: u8 = 3;
+
+/// In this one no contents pass.
+const LAST_PHASE: u8 = 2;
 
 /// The longest rule (`BIGPATHBUFLEN`).
 const RULE_MAX: i32 = 4096 + 1024;
@@ -228,7 +232,12 @@ impl Source {
             }
             Mark::File(index) => {
                 let (item, _name) = Item::read(index, cut)?;
-                scene.lists.find(index)?;
+                let entry = scene.lists.find(index)?;
+                // Else either end gives up (`rsync.c`: `read_ndx_and_attrs`; `receiver.c`: `recv_files`).
+                let may_pass = entry.kind == Kind::File && self.phase < LAST_PHASE;
+                if item.transfers() && !may_pass {
+                    return Err(Lost::Index.into());
+                }
                 self.state = if item.has_attributes(scene) {
                     State::Attributes(item)
                 } else {

@@ -256,9 +256,15 @@ fn framed(kind: u8, bytes: &[u8]) -> Vec<u8> {
 /// What is told first of a conversation that goes on like this behind the greeting and a list.
 #[track_caller]
 fn check_behind(from_client: bool, bytes: &[u8], want: &str) {
+    check_listed(LIST, from_client, bytes, want);
+}
+
+/// The same behind this list.
+#[track_caller]
+fn check_listed(list: &[u8], from_client: bool, bytes: &[u8], want: &str) {
     let line = "rsync --server -re.Ls . /srv/in/";
     let (mut rsync, _begun) = Rsync::begin(invocation(line));
-    let list = framed(0, LIST);
+    let list = framed(0, list);
     let mut told = Vec::new();
     let parts = GREETING
         .into_iter()
@@ -322,6 +328,30 @@ fn begins(number: &[u8], blocks: i32) -> Vec<u8> {
 const CONTENTS: &[u8] = &[
     3, 0, 0, 0, b'a', b'b', b'c', 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
 ];
+
+#[test]
+fn contents_that_no_receiver_takes_are_not_told_of() {
+    let passes = |before: &[u8], number: u8| {
+        let begins = begins(&[number], 0);
+        framed(0, &[before, begins.as_slice(), CONTENTS].concat())
+    };
+    let (none, whole) = ("sent the number of no file", "done 3 ba7816bf");
+    // In the last of three phases.
+    check_behind(true, &passes(&[], 1), whole);
+    check_behind(true, &passes(&[0], 1), whole);
+    check_behind(true, &passes(&[0, 0], 1), none);
+    // Of a directory, a link and a fifo.
+    for kind in [0x41, 0xa1, 0x11] {
+        let mut list = LIST.to_vec();
+        list[11] = kind;
+        check_listed(&list, true, &passes(&[], 1), none);
+    }
+    // Of a name that was there before.
+    let (end, one) = LIST.split_last().unwrap();
+    let twice = [one, one, &[*end]].concat();
+    check_listed(&twice, true, &passes(&[], 1), whole);
+    check_listed(&twice, true, &passes(&[], 2), none);
+}
 
 #[test]
 fn what_is_appended_has_no_digest_of_its_own_however_often_it_is_sent() {
