@@ -161,7 +161,7 @@ impl Greeting {
             }
             let client = of(&self.client).as_ref().ok_or(Lost::Turn)?;
             let target = of(&self.target).as_ref().ok_or(Lost::Turn)?;
-            common(client, target).ok_or(Lost::Choice)
+            agreed_name(client, target)
         };
         let (sum, listed) = match options.value("checksum-choice") {
             None => {
@@ -189,13 +189,30 @@ impl Greeting {
 }
 
 fn names(cut: &mut Cut<'_>) -> Result<String, Halt> {
-    Ok(String::from_utf8_lossy(cut.text(NAMES_MAX)?).to_ascii_lowercase())
+    let text = cut.text(NAMES_MAX)?;
+    if !text.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(Lost::Choice.into());
+    }
+    Ok(String::from_utf8_lossy(text).to_ascii_lowercase())
 }
 
-/// The first of the client's that the target has as well (rsync 3.2: `parse_negotiate_str`).
-fn common(client: &str, target: &str) -> Option<String> {
-    let mut names = client.split(' ').filter(|name| !name.is_empty());
-    let shared = names.find(|name| target.split(' ').any(|other| other == *name));
+/// What both agree on, whichever rsync they are: up to 3.4.1 it is the first of the client's, from 3.5 on each end takes
+/// the first of its own (`parse_negotiate_str`). Honest ends have them in one order.
+fn agreed_name(client: &str, target: &str) -> Result<String, Lost> {
+    let name = common(client, target).ok_or(Lost::Choice)?;
+    if common(target, client).as_ref() == Some(&name) {
+        Ok(name)
+    } else {
+        Err(Lost::Choice)
+    }
+}
+
+/// The first of one end's that the other has as well.
+fn common(one: &str, other: &str) -> Option<String> {
+    // One checksum has two names.
+    let same = |name| if name == "xxhash" { "xxh64" } else { name };
+    let mut names = one.split(' ').filter(|name| !name.is_empty()).map(same);
+    let shared = names.find(|name| other.split(' ').any(|there| same(there) == *name));
     shared.map(ToOwned::to_owned)
 }
 
@@ -220,5 +237,25 @@ fn compressed(name: &str, level: Option<&str>) -> Result<Option<&'static str>, L
         "lz4" => Ok(Some("lz4")),
         "zstd" => Ok(Some("zstd")),
         _ => Err(Lost::Choice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_end_would_take_is_the_same_or_nothing() {
+        let honest = "xxh128 xxh3 xxh64 md5 md4 sha1 none";
+        assert_eq!(agreed_name("xxh64 md5", honest), Ok("xxh64".to_owned()));
+        assert_eq!(agreed_name("xxhash md5", honest), Ok("xxh64".to_owned()));
+        assert_eq!(agreed_name("new md5", honest), Ok("md5".to_owned()));
+        assert_eq!(agreed_name("md5 xxh128", honest), Err(Lost::Choice));
+        assert_eq!(agreed_name("none md5", honest), Err(Lost::Choice));
+        assert_eq!(agreed_name("zlib zstd", "zstd lz4 zlib"), Err(Lost::Choice));
+        assert_eq!(agreed_name("", honest), Err(Lost::Choice));
+        // The target would read no further than the zero.
+        let listed = names(&mut Cut::new(b"\x04md5\0"));
+        assert!(matches!(listed, Err(Halt::Lost(Lost::Choice))));
     }
 }

@@ -20,6 +20,9 @@ const BEHIND: [&str; 6] = [
     "--link-dest",
 ];
 
+/// What stands for the next word in a value (`popt.c`: `expandNextArg`).
+const NEXT: &str = "!#:+";
+
 /// Options that are words, whole or up to their value, and change nothing or are looked for below.
 const KNOWN: [&str; 62] = [
     "server",
@@ -110,15 +113,20 @@ impl Options {
         while let Some(word) = words.next() {
             let odd = || String::from_utf8_lossy(word).into_owned();
             let text = std::str::from_utf8(word).map_err(|_odd| odd())?;
+            let value = BEHIND.contains(&text).then(|| words.next()).flatten();
+            if text.contains(NEXT) || value.is_some_and(|value| has_next(value.as_slice())) {
+                return Err(odd());
+            }
             if BEHIND.contains(&text) {
-                words.next();
+                // Its value was looked at.
             } else if let Some(name) = text.strip_prefix("--") {
                 let known = KNOWN.iter().any(|known| match known.strip_suffix('=') {
                     Some(_) => name.starts_with(known),
                     None => name == *known,
                 });
                 options.words.push(name.to_owned());
-                known.then_some(()).ok_or_else(odd)?;
+                let clear = known && options.is_clear();
+                clear.then_some(()).ok_or_else(odd)?;
             } else {
                 let letters = text.strip_prefix('-').ok_or_else(odd)?;
                 options.take(letters.as_bytes()).ok_or_else(odd)?;
@@ -136,15 +144,48 @@ impl Options {
     fn take(&mut self, letters: &[u8]) -> Option<()> {
         let end = letters.iter().position(|letter| *letter == b'e');
         let (letters, ability) = letters.split_at(end.unwrap_or(letters.len()));
+        // With nothing behind it, `e` takes the next word.
+        if ability.len() == 1 {
+            return None;
+        }
         // The size of blocks, or how far times may be apart.
         if let [b'B' | b'@', value @ ..] = letters {
             let is_number = value.iter().all(|byte| b"-0123456789".contains(byte));
-            return (is_number && ability.is_empty()).then_some(());
+            return (is_number && !value.is_empty() && ability.is_empty()).then_some(());
         }
         self.ability.extend(ability.iter().skip(1));
         self.letters.extend(letters);
         let known = |letter: &u8| SHAPING.contains(letter) || SILENT.contains(letter);
-        letters.iter().all(known).then_some(())
+        // The last of both counts.
+        let is_late = letters.contains(&b'D') && self.says("no-specials");
+        (letters.iter().all(known) && !is_late).then_some(())
+    }
+
+    /// Whether every rsync understands the words in the same way, and we do. Takes those that stand for a letter.
+    fn is_clear(&mut self) -> bool {
+        for (word, letter) in [("usermap", b'o'), ("groupmap", b'g')] {
+            if self.value(word).is_some() && !self.has(letter) {
+                self.letters.push(letter);
+            }
+        }
+        let count = |is: fn(&str) -> bool| self.words.iter().filter(|word| is(word)).count();
+        let compressions = count(|word| {
+            word.starts_with("compress-choice=") || matches!(word, "new-compress" | "old-compress")
+        });
+        let specials = count(|word| matches!(word, "specials" | "no-specials"));
+        let levels = self.words.iter();
+        let mut levels = levels.filter_map(|word| word.strip_prefix("compress-level="));
+        let is_none = |choice: &str| choice.eq_ignore_ascii_case("none");
+        // Which of them is meant, both ends ask each other.
+        let is_asked = |choice: &str| choice.to_ascii_lowercase().starts_with("auto");
+        let choice = self.value("compress-choice");
+        let is_leveled = self.value("compress-level").is_some();
+        compressions < 2
+            && specials < 2
+            && levels.all(is_number)
+            && !(is_leveled && choice.is_some_and(is_none))
+            && !choice.is_some_and(is_asked)
+            && !self.value("checksum-choice").is_some_and(is_asked)
     }
 
     /// Whether a letter is among them.
@@ -178,8 +219,8 @@ impl Options {
         let twice = self.letters.iter().filter(|letter| **letter == b'z');
         match self.value("compress-choice") {
             Some(choice) => Some(choice),
-            None if self.says("new-compress") || twice.count() > 1 => Some("zlibx"),
             None if self.says("old-compress") => Some("zlib"),
+            None if self.says("new-compress") || twice.count() > 1 => Some("zlibx"),
             None => None,
         }
     }
@@ -188,6 +229,21 @@ impl Options {
     pub(super) fn compresses(&self) -> bool {
         self.has(b'z') || self.value("compress-level").is_some() || self.compression().is_some()
     }
+}
+
+/// Whether a value has the next word in it, as popt reads it.
+fn has_next(value: &[u8]) -> bool {
+    value
+        .windows(NEXT.len())
+        .any(|part| part == NEXT.as_bytes())
+}
+
+/// Whether it is a number that everybody reads as the same: popt reads octal and hexadecimal ones, too, and some of it
+/// cuts what is longer than 32 bits.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
+    text == "0" || (is_decimal && (1..=9).contains(&digits.len()) && !digits.starts_with('0'))
 }
 
 #[cfg(test)]
@@ -225,5 +281,74 @@ mod tests {
             let want = if odd == "-rne.Ls" { "-n" } else { odd };
             check(odd, Some(want));
         }
+    }
+
+    /// The last one counts at the target, or the first, or none of them.
+    #[test]
+    fn what_popt_or_another_rsync_reads_otherwise_is_odd() {
+        for (options, odd) in [
+            ("-re --numeric-ids", "-re"),
+            ("-e", "-e"),
+            ("-r -B --numeric-ids", "-B"),
+            ("-z --compress-choice=zstd --new-compress", "--new-compress"),
+            ("-z --old-compress --new-compress", "--new-compress"),
+            (
+                "--new-compress --compress-choice=none",
+                "--compress-choice=none",
+            ),
+            (
+                "--compress-choice=lz4 --compress-choice=none",
+                "--compress-choice=none",
+            ),
+            ("-z --compress-level=00", "--compress-level=00"),
+            ("-z --compress-level=-0", "--compress-level=-0"),
+            ("-z --compress-level=0x0", "--compress-level=0x0"),
+            (
+                "-z --compress-level=4294967296",
+                "--compress-level=4294967296",
+            ),
+            ("-z --compress-level=", "--compress-level="),
+            (
+                "-z --compress-level=00 --compress-level=1",
+                "--compress-level=00",
+            ),
+            (
+                "--compress-choice=none --compress-level=1",
+                "--compress-level=1",
+            ),
+            (
+                "--compress-level=1 --compress-choice=NONE",
+                "--compress-choice=NONE",
+            ),
+            ("--compress-choice=auto", "--compress-choice=auto"),
+            ("--checksum-choice=auto", "--checksum-choice=auto"),
+            ("--specials --no-specials", "--no-specials"),
+            ("--no-specials -D", "-D"),
+        ] {
+            check(options, Some(odd));
+        }
+        check("-lDze.Ls --no-specials --compress-level=-5", None);
+        check("-ze.Ls --old-compress --compress-level=0", None);
+        assert_eq!(
+            Options::of(&eaten()).err().as_deref(),
+            Some("--suffix=!#:+")
+        );
+    }
+
+    /// A line whose option takes the next word.
+    fn eaten() -> Invocation {
+        let mut invocation = invocation("rsync --server -re.Ls . /srv/in");
+        invocation.options.push(b"--suffix=!#:+".to_vec());
+        invocation
+    }
+
+    #[test]
+    fn maps_of_owners_stand_for_their_letters() {
+        let line = "rsync --server -re.Ls --usermap=a:b . /srv/in";
+        let options = Options::of(&invocation(line)).unwrap();
+        assert!(options.has(b'o') && !options.has(b'g'));
+        let line = "rsync --server -re.Ls --groupmap=a:b . /srv/in";
+        let options = Options::of(&invocation(line)).unwrap();
+        assert!(options.has(b'g') && !options.has(b'o'));
     }
 }
