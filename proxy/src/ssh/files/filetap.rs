@@ -136,7 +136,11 @@ impl FileTap {
         }
         let (heard, operations) = match &mut state.talk {
             Talk::Rsync(rsync) => {
+                if rsync.is_followed() && self.scope.share().is_over() {
+                    return Ok(Heard::Pieces(Vec::new(), Next::Rest(chunk)));
+                }
                 let (taken, told) = rsync.take(stream == Stream::Input, &chunk);
+                self.scope.share().takes(rsync.worked());
                 state.weight.set(rsync.weight());
                 return self.part(chunk, taken, &told);
             }

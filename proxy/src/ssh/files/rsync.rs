@@ -8,6 +8,7 @@ use super::command::{Clear, Word};
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
 use super::sum::Stream;
+use lost::Lost;
 use stream::Streams;
 
 mod entry;
@@ -27,6 +28,9 @@ mod wire;
 
 /// How much is looked at before what is told of it is counted, in bytes: an item is three of them.
 const PIECE: usize = 2 * 1024;
+
+/// How much work is done before others have their turn, in bytes that are looked at.
+const WORK_MAX: usize = 64 * 1024;
 
 /// How many operations are told of before others have their turn, but for those of one piece.
 const TOLD_MAX: usize = 64;
@@ -119,6 +123,8 @@ pub struct Rsync {
     down: Stream,
     /// None where its files are not told apart, or not any more.
     files: Option<Box<Streams>>,
+    /// How much work is not counted, in bytes that were looked at.
+    work: usize,
     /// What is said of the files at the end.
     notes: Vec<String>,
     status: Option<u32>,
@@ -268,6 +274,7 @@ impl Rsync {
             down: Stream::default(),
             status: None,
             files,
+            work: 0,
             notes,
             invocation,
         };
@@ -279,21 +286,22 @@ impl Rsync {
     /// that goes on. Others have their turn before the rest.
     pub fn take(&mut self, from_client: bool, bytes: &[u8]) -> (usize, Vec<Operation>) {
         let mut told = Vec::new();
-        let mut taken: usize = 0;
+        let (mut taken, mut work): (usize, usize) = (0, 0);
         while let Some(streams) = &mut self.files
             && let Some(rest) = bytes.get(taken..)
             && !rest.is_empty()
             && streams.waiting() < TOLD_MAX
+            && work < WORK_MAX
         {
             let piece = rest.get(..PIECE).unwrap_or(rest);
-            taken = taken.saturating_add(piece.len());
-            if let Err(lost) = streams.take(from_client, piece) {
-                streams.lost(from_client, lost);
-                told = streams.told();
-                self.notes = vec!["its streams, not all of its files".to_owned()];
-                self.files = None;
+            let looked = streams.take(from_client, piece, WORK_MAX.saturating_sub(work));
+            work = work.saturating_add(streams.worked());
+            match looked {
+                Ok(looked) => taken = taken.saturating_add(looked),
+                Err(lost) => told = self.lose(from_client, lost),
             }
         }
+        self.work = self.work.saturating_add(work);
         match &mut self.files {
             Some(streams) => told = streams.told(),
             None => taken = bytes.len(),
@@ -305,6 +313,26 @@ impl Rsync {
         };
         way.take(bytes.get(..taken).unwrap_or(bytes));
         (taken, told)
+    }
+
+    /// Follows its files no further, and says so.
+    fn lose(&mut self, from_client: bool, lost: Lost) -> Vec<Operation> {
+        self.notes = vec!["its streams, not all of its files".to_owned()];
+        let Some(mut streams) = self.files.take() else {
+            return Vec::new();
+        };
+        streams.lost(from_client, lost);
+        streams.told()
+    }
+
+    /// Whether its files are told apart.
+    pub fn is_followed(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// How much work it was since this was asked, about, in bytes that were looked at.
+    pub fn worked(&mut self) -> usize {
+        std::mem::take(&mut self.work)
     }
 
     /// How much is held for it, about, in bytes.

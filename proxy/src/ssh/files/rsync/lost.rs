@@ -33,6 +33,9 @@ pub(super) enum Lost {
     /// More names than are kept.
     #[error("more names than are kept")]
     Many,
+    /// Far less than the recording would have to tell of it.
+    #[error("far less than there is to tell of it")]
+    Told,
     /// The number of no file that was listed.
     #[error("the number of no file")]
     Index,

@@ -209,6 +209,11 @@ impl Options {
         self.says("specials") || (self.has(b'D') && !self.says("no-specials"))
     }
 
+    /// Whether the source removes what has arrived.
+    pub(super) fn removes_sources(&self) -> bool {
+        self.says("remove-source-files") || self.says("remove-sent-files")
+    }
+
     /// Whether the client sends rules before anything else.
     pub(super) fn has_rules(&self) -> bool {
         self.sends || self.has(b'm') || self.words.iter().any(|word| word.starts_with("delete"))

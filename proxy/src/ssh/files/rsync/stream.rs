@@ -22,6 +22,12 @@ use crate::ssh::files::operation::{Ended, Operation};
 /// attributes, of which others are a few hundred bytes.
 pub(super) const THING_MAX: usize = 16 * 1024;
 
+/// How long what stands before a message is, in bytes.
+const HEAD: usize = 4;
+
+/// What one step takes besides the bytes that it looks at, as many of which take as long.
+const STEP: usize = 16;
+
 /// A transfer whose files are told apart.
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -32,8 +38,10 @@ pub(super) struct Streams {
     scene: Scene,
     source: Source,
     sink: Sink,
-    /// Why the source said that it ends.
-    verdict: Option<i32>,
+    /// Which end said last that it ends, whether that is the client, and with which error.
+    verdict: Option<(bool, i32)>,
+    /// How much was looked at since that was asked.
+    work: usize,
 }
 
 /// One direction.
@@ -64,6 +72,7 @@ impl Streams {
             source: Source::new(rules && !sends),
             sink: Sink::new(rules && sends),
             verdict: None,
+            work: 0,
         })
     }
 
@@ -80,25 +89,39 @@ impl Streams {
 
     /// What was told since.
     pub(super) fn told(&mut self) -> Vec<Operation> {
+        self.scene.telling.counted = 0;
         std::mem::take(&mut self.scene.telling.told)
     }
 
-    /// One end has said this.
-    pub(super) fn take(&mut self, from_client: bool, bytes: &[u8]) -> Result<(), Lost> {
+    /// How much was looked at since this was asked, about, in bytes.
+    pub(super) fn worked(&mut self) -> usize {
+        std::mem::take(&mut self.work)
+    }
+
+    /// One end has said this: how much of it was looked at. At least some is, and not much more than takes so much work.
+    pub(super) fn take(
+        &mut self,
+        from_client: bool,
+        bytes: &[u8],
+        most: usize,
+    ) -> Result<usize, Lost> {
         let behind;
         let mut rest = bytes;
         if !self.way(from_client).framed {
             let mut part = std::mem::take(&mut self.way(from_client).part);
             part.extend_from_slice(bytes);
+            self.work = self.work.saturating_add(part.len());
             let (at, is_whole) = self.greeted(from_client, &part)?;
             behind = part.split_off(at.min(part.len()));
             if !is_whole {
                 self.way(from_client).part = behind;
-                return Ok(());
+                return Ok(bytes.len());
             }
             rest = &behind;
         }
-        while !rest.is_empty() {
+        let until = self.work.saturating_add(most);
+        while !rest.is_empty() && self.work < until {
+            self.work = self.work.saturating_add(STEP);
             let piece = self.way(from_client).frames.next(&mut rest)?;
             match piece {
                 Some(Piece::Data(data)) => self.data(from_client, data)?,
@@ -106,7 +129,7 @@ impl Streams {
                 None => {}
             }
         }
-        Ok(())
+        Ok(bytes.len().saturating_sub(rest.len()))
     }
 
     /// How many of these bytes are the greeting of this end, and whether it is whole.
@@ -157,7 +180,10 @@ impl Streams {
                 notes.push(what.to_owned());
             }
         }
-        notes.extend(self.verdict.map(|code| format!("ended with error {code}")));
+        notes.extend(self.verdict.map(|(from_client, code)| {
+            let who = who(from_client);
+            format!("{who} ended with error {code}")
+        }));
         notes
     }
 
@@ -209,8 +235,13 @@ impl Streams {
             } else {
                 self.sink.step(rest, &mut self.scene)
             };
+            let looked = step.as_ref().map_or(rest.len(), |taken| *taken);
+            self.work = self.work.saturating_add(looked).saturating_add(STEP);
             match step {
-                Ok(taken) => at = at.saturating_add(taken),
+                Ok(taken) => {
+                    at = at.saturating_add(taken);
+                    self.scene.telling.passes(taken)?;
+                }
                 Err(Halt::Short) if rest.len() >= THING_MAX => return Err(Lost::Long),
                 Err(Halt::Short) => break,
                 Err(Halt::Lost(lost)) => return Err(lost),
@@ -229,14 +260,19 @@ impl Streams {
             // What is only said, and signs of life.
             2 | 4 | 33 | 42 => {}
             1 | 3 => telling.complaint(who(from_client), text),
-            22 => self.source.faults |= number?,
+            // What could not be read, only the source knows.
+            22 if is_source => self.source.faults |= number?,
+            22 => {}
             86 if text.is_empty() => {}
-            86 => self.verdict = Some(number?),
+            86 => self.verdict = Some((from_client, number?)),
+            // A source that removes nothing does not care.
+            100 if from_client && !self.scene.options.removes_sources() => {}
             100 if !is_source => {
                 let entry = self.scene.lists.tell(number?)?;
                 telling.arrived(entry);
             }
             // A client's rsync deletes at its own end, and tells nobody.
+            101 if !is_source && from_client => {}
             101 if !is_source => telling.deleted(text),
             102 if is_source => {
                 let entry = self.scene.lists.tell(number?)?;
@@ -244,7 +280,7 @@ impl Streams {
             }
             _ => return Err(Lost::Message),
         }
-        Ok(())
+        self.scene.telling.passes(text.len().saturating_add(HEAD))
     }
 }
 

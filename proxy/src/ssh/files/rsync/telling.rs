@@ -1,13 +1,21 @@
 //! What is told of a transfer: operations on files, as they are known from its stream.
 
 use super::listing::{Entry, Kind};
+use super::lost::Lost;
 use super::{FAILURE, Invocation};
 use crate::ssh::files::operation::{Ended, Operation};
 use crate::ssh::files::scp::cut;
 use crate::ssh::files::sum::Stream;
 
 /// How much of the command's path is told with each file, in bytes.
-const SAID_MAX: usize = 1024;
+const SAID_MAX: usize = 256;
+
+/// How much may be told for each byte that passed, and for nothing, in bytes.
+const TOLD_EACH: usize = 16;
+const TOLD_FREE: usize = 1024 * 1024;
+
+/// What one operation takes in the recording besides its texts, in bytes, about.
+const TOLD_COST: usize = 32;
 
 /// How much of a message is told, in bytes.
 const MESSAGE_MAX: usize = 1024;
@@ -41,6 +49,11 @@ pub(super) struct Telling {
     /// How many files have passed.
     pub(super) files: u64,
     said: u32,
+    /// How many of what was told are counted.
+    pub(super) counted: usize,
+    /// How many bytes passed, and how many were told of them, about.
+    passed: usize,
+    size: usize,
 }
 
 /// The contents of a file, on their way.
@@ -77,11 +90,14 @@ impl Telling {
         };
         let before = match only {
             _ if takes => cut(&invocation.said(), SAID_MAX),
-            Some(path) if !relative && !path.ends_with(b"..") && path.len() <= SAID_MAX => {
+            Some(path) if !relative && !path.ends_with(b"..") => {
                 let end = path.iter().rposition(|byte| *byte == b'/');
-                path.get(..end.map_or(0, |end| end.saturating_add(1)))
-                    .unwrap_or_default()
-                    .to_vec()
+                let folder = path.get(..end.map_or(0, |end| end.saturating_add(1)));
+                let mut before = cut(folder.unwrap_or_default(), SAID_MAX);
+                if !before.is_empty() && !before.ends_with(b"/") {
+                    before.push(b'/');
+                }
+                before
             }
             _ => Vec::new(),
         };
@@ -94,7 +110,24 @@ impl Telling {
             number: 0,
             files: 0,
             said: 0,
+            counted: 0,
+            passed: 0,
+            size: 0,
         }
+    }
+
+    /// So many bytes have passed, with what was told since. Not if that is far more than all that passed.
+    pub(super) fn passes(&mut self, bytes: usize) -> Result<(), Lost> {
+        self.passed = self.passed.saturating_add(bytes);
+        let new = self.told.get(self.counted..).unwrap_or_default();
+        let sizes = new.iter().map(|one| one.size().saturating_add(TOLD_COST));
+        self.size = sizes.fold(self.size, usize::saturating_add);
+        self.counted = self.told.len();
+        let most = self.passed.saturating_mul(TOLD_EACH);
+        if self.size > most.saturating_add(TOLD_FREE) {
+            return Err(Lost::Told);
+        }
+        Ok(())
     }
 
     /// The contents of a file begin to pass.
@@ -178,8 +211,9 @@ impl Telling {
         if !to.is_empty() {
             operation.note(&format!("to {:?}", String::from_utf8_lossy(to)));
         }
-        // A receiver says that it makes a directory, or changes something, before it does.
-        let ended = if matches!(action, "mkdir" | "setstat") {
+        // A receiver says that it makes a directory, or changes something, before it does. What the client's makes of
+        // anything, nobody else sees.
+        let ended = if !self.takes || matches!(action, "mkdir" | "setstat") {
             Ended::Unanswered
         } else {
             Ended::Done

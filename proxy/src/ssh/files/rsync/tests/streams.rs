@@ -107,11 +107,11 @@ fn a_file_that_could_not_be_read_has_failed() {
     check(
         "unread",
         &[
-            "opendir /srv/src/ (read mode=755 changes=new) done 0 ",
-            "opendir /srv/src/d1 (read mode=755 changes=new) done 0 ",
-            "readlink /srv/src/d1/link (read mode=777 changes=contents+new, to \"../a\") done 0 ",
-            "opendir /srv/src/d1/deep (read mode=755 changes=new) done 0 ",
-            "opendir /srv/src/d2 (read mode=755 changes=new) done 0 ",
+            "opendir /srv/src/ (read mode=755 changes=new) unanswered 0 ",
+            "opendir /srv/src/d1 (read mode=755 changes=new) unanswered 0 ",
+            "readlink /srv/src/d1/link (read mode=777 changes=contents+new, to \"../a\") unanswered 0 ",
+            "opendir /srv/src/d1/deep (read mode=755 changes=new) unanswered 0 ",
+            "opendir /srv/src/d2 (read mode=755 changes=new) unanswered 0 ",
             "transfer /srv/src/closed (read mode=0 size=3) failed, it was not sent 0 ",
             "transfer /srv/src/d1/deep/x (read mode=600 size=1) failed, it was not sent 0 ",
             "transfer /srv/src/a (read mode=644 size=6) done 6 5891b5b5",
@@ -127,12 +127,12 @@ fn what_is_compressed_is_counted() {
     check(
         "squeezed",
         &[
-            "opendir /srv/src (read mode=755 changes=new) done 0 ",
+            "opendir /srv/src (read mode=755 changes=new) unanswered 0 ",
             "transfer /srv/src/a (read mode=644 size=6, counted as it passed, compressed by zstd) done 15 ",
-            "opendir /srv/src/d1 (read mode=755 changes=new) done 0 ",
-            "readlink /srv/src/d1/link (read mode=777 changes=contents+new, to \"../a\") done 0 ",
-            "opendir /srv/src/d1/deep (read mode=755 changes=new) done 0 ",
-            "opendir /srv/src/d2 (read mode=755 changes=new) done 0 ",
+            "opendir /srv/src/d1 (read mode=755 changes=new) unanswered 0 ",
+            "readlink /srv/src/d1/link (read mode=777 changes=contents+new, to \"../a\") unanswered 0 ",
+            "opendir /srv/src/d1/deep (read mode=755 changes=new) unanswered 0 ",
+            "opendir /srv/src/d2 (read mode=755 changes=new) unanswered 0 ",
             "transfer /srv/src/d1/new\nline (read mode=644 size=2, counted as it passed, compressed by zstd) done 5 ",
             "transfer /srv/src/d1/nothing (read mode=644 size=0, counted as it passed, compressed by zstd) done 0 ",
             "transfer /srv/src/d1/deep/x (read mode=600 size=1, counted as it passed, compressed by zstd) done 4 ",
@@ -396,4 +396,83 @@ fn a_chunk_full_of_deleted_names_leaves_others_their_turns() {
     }
     assert_eq!(count, 6000);
     assert!(turns > 10, "{turns}");
+}
+
+/// What is told of what the client says behind the greeting and a list of a target that sends.
+#[track_caller]
+fn check_download(options: &str, message: &[u8], want: &[&str]) {
+    let line = format!("rsync --server --sender {options} . /srv/out/");
+    let (mut rsync, _begun) = Rsync::begin(invocation(&line));
+    let (list, rules) = (framed(0, LIST), framed(0, &[0; 4]));
+    let parts = [(true, rules.as_slice()), (false, &list), (true, message)];
+    let mut told = Vec::new();
+    for (from_client, part) in GREETING.into_iter().chain(parts) {
+        told.extend(rsync.take(from_client, part).1);
+    }
+    told.extend(rsync.finish());
+    let told: Vec<String> = told.iter().filter_map(shown).collect();
+    let (last, files) = told.split_last().unwrap();
+    assert_eq!(files, &want[..want.len() - 1], "{told:?}");
+    assert!(last.contains(want[want.len() - 1]), "{told:?}");
+}
+
+#[test]
+fn a_client_that_gets_files_says_nothing_of_the_targets() {
+    let whole = ["0 files passed"];
+    check_download("-re.Ls", &framed(101, b"a"), &whole);
+    check_download("-re.Ls", &framed(100, &[0; 4]), &whole);
+    check_download("-re.Ls", &framed(22, &[1, 0, 0, 0]), &whole);
+    let arrived = "remove /srv/out/a (the receiver has it whole) unanswered 0 ";
+    let options = "-re.Ls --remove-source-files";
+    check_download(options, &framed(100, &[0; 4]), &[arrived, whole[0]]);
+    let ended = framed(86, &[12, 0, 0, 0]);
+    let want = ["0 files passed, the client ended with error 12)"];
+    check_download("-re.Ls", &ended, &want);
+    let item = framed(0, &[1, 0, 0x20]);
+    let stat = "stat /srv/out/a (read mode=644 size=3 changes=new) unanswered 0 ";
+    check_download("-re.Ls", &item, &[stat, whole[0]]);
+}
+
+#[test]
+fn what_makes_work_and_tells_nothing_leaves_others_their_turns() {
+    let (mut rsync, _begun) = Rsync::begin(invocation("rsync --server -re.Ls . /srv/in/"));
+    for (from_client, part) in GREETING {
+        rsync.take(from_client, part);
+    }
+    rsync.worked();
+    // A name that comes in frames of a byte each, so that all of it is looked at with each.
+    let name = framed(0, &[0x40 | 1, 0xff, 0x0f, 0, 0]);
+    let chunk = [name, framed(0, b"x").repeat(2000)].concat();
+    let (mut rest, mut turns) = (chunk.as_slice(), 0);
+    while !rest.is_empty() {
+        let (taken, told) = rsync.take(true, rest);
+        assert!(taken > 0 && told.is_empty(), "{told:?}");
+        let worked = rsync.worked();
+        assert!(worked < 128 * 1024, "{worked} at once");
+        turns += 1;
+        rest = &rest[taken..];
+    }
+    assert!(turns > 10, "{turns}");
+}
+
+#[test]
+fn the_recording_does_not_outgrow_what_passes() {
+    let line = format!("rsync --server -re.Ls . /srv/{}/", "in".repeat(1000));
+    let (mut rsync, _begun) = Rsync::begin(invocation(&line));
+    for (from_client, part) in GREETING {
+        rsync.take(from_client, part);
+    }
+    let chunk = framed(101, b"x").repeat(20_000);
+    let (mut rest, mut said, mut told) = (chunk.as_slice(), 0, Vec::new());
+    while !rest.is_empty() {
+        let (taken, more) = rsync.take(false, rest);
+        said += more.iter().map(Operation::size).sum::<usize>();
+        told.extend(more);
+        rest = &rest[taken..];
+    }
+    assert!(told.iter().all(|one| one.path.len() < 300));
+    let most = chunk.len() * 16 + 1024 * 1024;
+    assert!(said < most + 64 * 1024, "{said} of {most}");
+    let last = told.last().and_then(shown).unwrap();
+    assert!(last.contains("the target sent far less than"), "{last}");
 }
