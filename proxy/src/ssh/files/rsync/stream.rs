@@ -18,8 +18,8 @@ use super::telling::Telling;
 use super::wire::Halt;
 use crate::ssh::files::operation::{Ended, Operation};
 
-/// The longest thing that is not taken as it comes, in bytes: an entry of a list with its access lists and extended
-/// attributes, of which others are a few hundred bytes.
+/// The longest thing that is not taken as it comes, in bytes: an entry of a list without what follows it, one item of an
+/// access list, one extended attribute.
 pub(super) const THING_MAX: usize = 16 * 1024;
 
 /// How long what stands before a message is, in bytes.

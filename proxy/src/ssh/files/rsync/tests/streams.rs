@@ -440,8 +440,8 @@ fn what_makes_work_and_tells_nothing_leaves_others_their_turns() {
         rsync.take(from_client, part);
     }
     rsync.worked();
-    // A name that comes in frames of a byte each, so that all of it is looked at with each.
-    let name = framed(0, &[0x40 | 1, 0xff, 0x0f, 0, 0]);
+    // A name of 3,000 bytes that comes in frames of a byte each, so that all of it is looked at with each.
+    let name = framed(0, &[0x40 | 1, 0x8b, 0xb8]);
     let chunk = [name, framed(0, b"x").repeat(2000)].concat();
     let (mut rest, mut turns) = (chunk.as_slice(), 0);
     while !rest.is_empty() {
