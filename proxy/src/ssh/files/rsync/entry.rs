@@ -303,7 +303,8 @@ mod tests {
         let between = &[3, 0, 0x9f, 0x40];
         let all = [list, &users, between, &values].concat();
         assert_eq!(read(Behind::Lists(2), &all), (8, true));
-        assert_eq!(read(Behind::Lists(2), &all[..all.len() - 1]).1, false);
+        let (_longest, is_whole) = read(Behind::Lists(2), &all[..all.len() - 1]);
+        assert!(!is_whole);
     }
 
     #[test]

@@ -302,8 +302,8 @@ impl Lists {
         // Each begins behind the one before, whether there is something in that or not.
         let begun = |list: &List| list.start.saturating_sub(gap) <= index;
         let after = self.open.partition_point(begun);
-        let last = after.checked_sub(1).ok_or(Lost::Index)?;
-        let list = self.open.get_mut(last).ok_or(Lost::Index)?;
+        let place = after.checked_sub(1).ok_or(Lost::Index)?;
+        let list = self.open.get_mut(place).ok_or(Lost::Index)?;
         let at = index.checked_sub(list.start).ok_or(Lost::Index)?;
         let entry = match usize::try_from(at) {
             Ok(at) => list.entries.get_mut(at).filter(|entry| !entry.is_double),

@@ -124,9 +124,11 @@ impl Source {
             }
             State::Listing => self.listed(cut, scene)?,
             State::Entry(behind) => {
-                self.state = match behind.step(cut, &scene.options)? {
-                    Behind::Nothing => State::Listing,
-                    left => State::Entry(left),
+                let left = behind.step(cut, &scene.options)?;
+                self.state = if matches!(left, Behind::Nothing) {
+                    State::Listing
+                } else {
+                    State::Entry(left)
                 };
             }
             State::Names(kind) => self.named(kind, cut, scene)?,

@@ -261,8 +261,11 @@ impl Streams {
             2 | 4 | 33 | 42 => {}
             1 | 3 => telling.complaint(who(from_client), text),
             // What could not be read, only the source knows.
-            22 if is_source => self.source.faults |= number?,
-            22 => {}
+            22 => {
+                if is_source {
+                    self.source.faults |= number?;
+                }
+            }
             86 if text.is_empty() => {}
             86 => self.verdict = Some((from_client, number?)),
             // A source that removes nothing does not care.

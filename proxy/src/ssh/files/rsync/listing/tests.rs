@@ -158,7 +158,8 @@ fn kept(lists: &Lists) -> usize {
     let open = lists.open.iter();
     let listed = open.flat_map(|list| list.entries.iter().chain(list.parent.as_deref()));
     let entries = listed.chain(lists.dirs.values()).map(Entry::cost);
-    entries.sum::<usize>() + lists.open.len() * LIST_COST
+    let heads = lists.open.iter().map(|_list| LIST_COST);
+    entries.chain(heads).sum()
 }
 
 #[track_caller]
@@ -166,8 +167,11 @@ fn check_held(lists: &Lists) {
     assert_eq!(lists.held(), kept(lists));
     // Room for four is made at once.
     let count = lists.open.len().max(4);
-    let room = lists.open.capacity() * size_of::<List>();
-    assert!(room <= count * LIST_COST, "{room} for {count}");
+    let room = lists.open.capacity().saturating_mul(size_of::<List>());
+    assert!(
+        room <= count.saturating_mul(LIST_COST),
+        "{room} for {count}"
+    );
 }
 
 #[test]
