@@ -344,7 +344,6 @@ fn what_is_no_certificate_of_a_ca_is_refused_before_it_is_added() {
         (String::new(), "there is no certificate in it"),
         (key.clone(), "BEGIN PRIVATE KEY"),
         (ours.clone() + &key, "BEGIN PRIVATE KEY"),
-        (ours.clone() + "rubbish\n", "stands behind the last"),
         (
             ours.replace("-----END", "AAAA\n-----END"),
             "the certificate of number 1",
