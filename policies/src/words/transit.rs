@@ -36,7 +36,7 @@ pub struct Carried<'a> {
     pub at: &'a str,
     /// The digest of the host key that it showed, which is pinned.
     pub host_key: &'a str,
-    /// How the client calls itself.
+    /// How the client calls itself, as it came: whoever shows the recording makes it harmless, once.
     pub client: &'a str,
 }
 
@@ -48,10 +48,12 @@ impl Shown for Carried<'_> {
             host_key,
             client,
         } = self;
+        // What stands in quotes cannot end them and go on as a sentence of ours. The bytes themselves are recorded as well.
+        let client = client.replace('"', "'");
         Words::new(
             "TG414",
             format!(
-                "the client {client:?} goes through to the bastion `{bastion}` at {at}, which showed its pinned host key {host_key}; \
+                "the client \"{client}\" goes through to the bastion `{bastion}` at {at}, which showed its pinned host key {host_key}; \
                  what is done there is encrypted for that bastion, and is in its recordings"
             ),
         )
@@ -160,5 +162,40 @@ mod tests {
             marked("jump"),
         ];
         insta::assert_snapshot!("transit", said.join("\n"));
+    }
+
+    #[test]
+    fn a_clients_name_stands_in_its_quotes_as_it_came() {
+        let bastion = TargetName::parse("bastion2").unwrap();
+        let said = |client: &str| {
+            let carried = Carried {
+                bastion: &bastion,
+                at: "b2.example:2222",
+                host_key: "SHA256:abc",
+                client,
+            };
+            carried.words().what
+        };
+        for (client, shown) in [
+            (
+                "SSH-2.0-OpenSSH_9.2",
+                r#"the client "SSH-2.0-OpenSSH_9.2" goes"#,
+            ),
+            (
+                r"SSH-2.0-a\n\u{202e}b",
+                r#"the client "SSH-2.0-a\n\u{202e}b" goes"#,
+            ),
+            (
+                "SSH-2.0-grüße\u{301}\n",
+                "the client \"SSH-2.0-grüße\u{301}\n\" goes",
+            ),
+            (
+                r#"SSH-2.0-a" goes through to nothing"#,
+                r#"the client "SSH-2.0-a' goes through to nothing" goes"#,
+            ),
+        ] {
+            let said = said(client);
+            assert!(said.starts_with(shown), "{said}");
+        }
     }
 }
