@@ -3,13 +3,11 @@
 
 use std::fs;
 
-use proxy::demo::said;
 use tests::World;
 use tests::accounts::AccountHost;
 use tests::holdup::Holdup;
 
-use crate::opening::{Afterwards, MESSAGES_MAX, Opening};
-use crate::out;
+use crate::opening::{Afterwards, Opening};
 
 #[test]
 fn a_session_of_a_grant_that_is_revoked_while_its_account_is_made_does_not_open() {
@@ -44,30 +42,5 @@ fn accounts_that_are_made_slowly(step: usize) {
         let log = fs::read_to_string(&log).expect("the host has a log");
         log.matches("Accepted publickey for tg-").count()
     };
-    for (tried, messages) in (0..MESSAGES_MAX).step_by(step).enumerate() {
-        let mut let_in = 0;
-        let Some(revoked) = opening.revoked_behind(messages, || let_in = logins()) else {
-            assert!(tried > 3, "{tried}");
-            assert!(logins() > 0, "where nobody revokes anything it is let in");
-            host.is_clean();
-            return;
-        };
-        let ran = revoked.ran;
-        assert!(
-            !ran.status.success() && out(&ran).is_empty(),
-            "behind {messages}"
-        );
-        assert!(
-            said(&ran).contains("over now"),
-            "behind {messages}: {}",
-            said(&ran)
-        );
-        host.is_clean();
-        assert_eq!(
-            logins(),
-            let_in,
-            "nobody comes as the account, behind {messages}"
-        );
-    }
-    panic!("it never gets through");
+    opening.never_lets_in(step, logins, || host.is_clean());
 }

@@ -21,7 +21,7 @@ use crate::{err, out};
 const FULL: Duration = Duration::from_millis(500);
 
 /// More messages than it takes to open a session.
-pub(crate) const MESSAGES_MAX: u32 = 200;
+const MESSAGES_MAX: u32 = 200;
 
 /// The way to a target, and who goes there.
 pub(crate) struct Opening<'a> {
@@ -45,10 +45,10 @@ pub(crate) enum Afterwards {
 }
 
 /// What was to be seen of a session whose grant was revoked while it was being opened.
-pub(crate) struct Revoked {
-    pub(crate) ran: Output,
+struct Revoked {
+    ran: Output,
     /// How much tidegate had sent before, and in the end.
-    pub(crate) sent: (u64, u64),
+    sent: (u64, u64),
 }
 
 impl Opening<'_> {
@@ -60,11 +60,7 @@ impl Opening<'_> {
 
     /// Has the target stand still behind so many messages, and revokes the grant then. Nothing where there are not so
     /// many before alice has what she came for.
-    pub(crate) fn revoked_behind(
-        &self,
-        messages: u32,
-        meanwhile: impl FnOnce(),
-    ) -> Option<Revoked> {
+    fn revoked_behind(&self, messages: u32, meanwhile: impl FnOnce()) -> Option<Revoked> {
         let (world, holdup) = (self.world, self.holdup);
         // Before the grant: what it needs there is made with it.
         holdup.arm(messages);
@@ -130,6 +126,38 @@ impl Opening<'_> {
                 "behind {messages}: {}",
                 said(&ran)
             );
+        }
+        panic!("it never gets through");
+    }
+
+    /// Revokes behind every so many of the messages that make what only the grant has there, and go there as it: nobody
+    /// comes as it after that, as the target itself counts them by `logins`, and nothing of it stays, as `is_clean` says.
+    pub(crate) fn never_lets_in(
+        &self,
+        step: usize,
+        logins: impl Fn() -> usize,
+        is_clean: impl Fn(),
+    ) {
+        for (tried, messages) in (0..MESSAGES_MAX).step_by(step).enumerate() {
+            let mut let_in = 0;
+            let Some(revoked) = self.revoked_behind(messages, || let_in = logins()) else {
+                assert!(tried > 3, "{tried}");
+                assert!(logins() > 0, "where nobody revokes anything it is let in");
+                is_clean();
+                return;
+            };
+            let ran = revoked.ran;
+            assert!(
+                !ran.status.success() && out(&ran).is_empty(),
+                "behind {messages}"
+            );
+            assert!(
+                said(&ran).contains("over now"),
+                "behind {messages}: {}",
+                said(&ran)
+            );
+            is_clean();
+            assert_eq!(logins(), let_in, "nobody comes, behind {messages}");
         }
         panic!("it never gets through");
     }
@@ -229,34 +257,12 @@ fn roles_that_are_made_slowly(step: usize) {
         let log = std::fs::read_to_string(&log).expect("the database has a log");
         log.matches("connection authorized: user=tg_").count()
     };
-    for (tried, messages) in (0..MESSAGES_MAX).step_by(step).enumerate() {
-        let mut let_in = 0;
-        let Some(revoked) = opening.revoked_behind(messages, || let_in = logins()) else {
-            assert!(tried > 3, "{tried}");
-            assert!(logins() > 0, "where nobody revokes anything it is let in");
-            return;
-        };
-        let ran = revoked.ran;
-        assert!(
-            !ran.status.success() && out(&ran).is_empty(),
-            "behind {messages}"
-        );
-        assert!(
-            said(&ran).contains("over now"),
-            "behind {messages}: {}",
-            said(&ran)
-        );
+    opening.never_lets_in(step, logins, || {
         world.no_own_roles();
-        assert_eq!(
-            logins(),
-            let_in,
-            "nobody comes as the role, behind {messages}"
-        );
         until("the catalogue is as it was", || {
             (world.catalogue() == before).then_some(())
         });
-    }
-    panic!("it never gets through");
+    });
 }
 
 /// Listens at this port and looks at nobody. The connections that fill the queue are ours.
