@@ -236,6 +236,8 @@ pub enum CertificateFault {
     Unsigned,
     /// What stands between it and the CA is not as it should be: signed by who is no CA, or by one that may not.
     Astray,
+    /// It is refused for something that can be said of anybody's, and nothing shows that it is by the CA.
+    Unproven,
 }
 
 impl CertificateFault {
@@ -253,6 +255,9 @@ impl CertificateFault {
             }
             Self::Astray => {
                 "its certificate does not lead to the CA that was given as one has to: it is a CA's own, or by one that may not sign it"
+            }
+            Self::Unproven => {
+                "nothing shows that its certificate is by the CA that was given: it cannot be read, is not made as a server's has to be, or is signed in a way that proves nothing, as with SHA-1"
             }
         }
     }

@@ -6,6 +6,7 @@
 pub(super) mod certified;
 mod hints;
 pub(super) mod read_ahead;
+pub(super) mod signed;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -275,16 +276,18 @@ fn verifier(pin: &ServerPin) -> Result<Arc<dyn ServerCertVerifier>, Error> {
             provider: provider(),
         })),
         ServerPin::Authority { pem, .. } => {
-            let mut roots = RootCertStore::empty();
+            let (mut roots, mut cas) = (RootCertStore::empty(), Vec::new());
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
                 let certificate = certificate
                     .map_err(|_odd| Error::InvalidCertificate(CertificateError::BadEncoding))?;
-                roots.add(certificate)?;
+                roots.add(certificate.clone())?;
+                cas.push(certificate);
             }
+            let algorithms = provider().signature_verification_algorithms.all;
             let built =
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
             match built {
-                Ok(inner) => Ok(Arc::new(Certified::new(inner))),
+                Ok(inner) => Ok(Arc::new(Certified::new(inner, cas, algorithms))),
                 Err(_empty) => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
             }
         }

@@ -2,14 +2,17 @@
 //!
 //! One that is over, or is still to begin, is told as that only where it would have been believed at another
 //! instant. What is wrong with a certificate's times is seen before who signed it: whoever made one up could say
-//! of it that it is over, and would be taken for a server that was forgotten. Does not look at pinned certificates.
+//! of it that it is over, and would be taken for a server that was forgotten. The same goes for its shape: one of
+//! version 1 is told as that only where the CA has signed it. Does not look at pinned certificates.
 
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+
+use super::signed::{self, Unproven};
 
 /// At how many other instants a certificate is judged: those that stand between it and the CA may each have ended
 /// at a time of their own, and rustls follows six of them.
@@ -19,12 +22,62 @@ const INSTANTS_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Certified {
     inner: Arc<WebPkiServerVerifier>,
+    /// What `inner` goes by.
+    cas: Vec<CertificateDer<'static>>,
+    algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
 }
 
 impl Certified {
-    /// By these CAs.
-    pub(super) fn new(inner: Arc<WebPkiServerVerifier>) -> Self {
-        Self { inner }
+    /// By these CAs, which `inner` goes by, as these algorithms show it.
+    pub(super) fn new(
+        inner: Arc<WebPkiServerVerifier>,
+        cas: Vec<CertificateDer<'static>>,
+        algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
+    ) -> Self {
+        Self {
+            inner,
+            cas,
+            algorithms,
+        }
+    }
+
+    /// What is to be told of what was refused: by what it is odd only where the CA has signed it.
+    fn shown(
+        &self,
+        refused: Error,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> Error {
+        match refused {
+            Error::InvalidCertificate(found)
+                if is_odd(&found) && !signed::is_by(&self.cas, leaf, others, self.algorithms) =>
+            {
+                CertificateError::Other(OtherError(Arc::new(Unproven(found)))).into()
+            }
+            told => told,
+        }
+    }
+}
+
+/// Whether this may be told before, or without, looking who signed it. What is told of a certificate's time was
+/// believed at another instant.
+fn is_odd(found: &CertificateError) -> bool {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is or will be may be told of anybody's"
+    )]
+    match found {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. }
+        | CertificateError::NotValidForName
+        | CertificateError::NotValidForNameContext { .. }
+        | CertificateError::InvalidPurpose
+        | CertificateError::InvalidPurposeContext { .. }
+        | CertificateError::UnknownIssuer
+        | CertificateError::BadSignature => false,
+        _other => true,
     }
 }
 
@@ -81,7 +134,7 @@ impl ServerCertVerifier for Certified {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let judge = |at| self.inner.verify_server_cert(leaf, others, name, ocsp, at);
-        judge(now).map_err(|refused| told(refused, judge))
+        judge(now).map_err(|refused| self.shown(told(refused, judge), leaf, others))
     }
 
     fn verify_tls12_signature(
@@ -123,6 +176,18 @@ pub(in crate::postgres) mod tests {
     /// By the CA, of version 1.
     pub(in crate::postgres) const VERSION_1: &str =
         include_str!("../../../../tests/vectors/server-certificates/version-1.pem");
+    /// Another CA that is called as the first.
+    pub(in crate::postgres) const OTHER_CA: &str =
+        include_str!("../../../../tests/vectors/server-certificates/other-ca.pem");
+    /// By one that is by the other CA, of version 1.
+    pub(in crate::postgres) const VERSION_1_BY_ONE_BETWEEN: &str =
+        include_str!("../../../../tests/vectors/server-certificates/version-1-by-one-between.pem");
+    /// By a certificate of the other CA that is a server's own, of version 1.
+    pub(in crate::postgres) const VERSION_1_BY_A_LEAF: &str =
+        include_str!("../../../../tests/vectors/server-certificates/version-1-by-a-leaf.pem");
+    /// By the other CA, with SHA-1, which proves nothing.
+    pub(in crate::postgres) const SHA_1: &str =
+        include_str!("../../../../tests/vectors/server-certificates/sha-1.pem");
     /// By a certificate of the CA that is a server's own.
     pub(in crate::postgres) const BY_A_LEAF: &str =
         include_str!("../../../../tests/vectors/server-certificates/by-a-leaf.pem");
@@ -144,17 +209,28 @@ pub(in crate::postgres) mod tests {
 
     /// What a server comes to that shows this and is known by the CA.
     pub(in crate::postgres) fn judged(shown: &str, by: &str) -> Result<(), Error> {
-        let shown: Vec<_> = CertificateDer::pem_slice_iter(shown.as_bytes())
-            .collect::<Result<_, _>>()
-            .unwrap();
-        let (leaf, others) = shown.split_first().unwrap();
         let pin = ServerPin::Authority {
             pem: by.to_owned(),
             host: "db.example".to_owned(),
         };
+        judged_by(&der(shown), &pin)
+    }
+
+    pub(in crate::postgres) fn der(pem: &str) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(pem.as_bytes())
+            .collect::<Result<_, _>>()
+            .unwrap()
+    }
+
+    /// What a server comes to that shows this and is known by that.
+    pub(in crate::postgres) fn judged_by(
+        shown: &[CertificateDer<'_>],
+        pin: &ServerPin,
+    ) -> Result<(), Error> {
+        let (leaf, others) = shown.split_first().unwrap();
         let name = ServerName::try_from("db.example").unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_830_297_600));
-        super::super::verifier(&pin)
+        super::super::verifier(pin)
             .unwrap()
             .verify_server_cert(leaf, others, &name, &[], now)
             .map(|_verified| ())
