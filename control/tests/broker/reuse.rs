@@ -225,16 +225,64 @@ async fn what_still_names_somebody_who_left_is_told_to_whoever_may_change_it() {
     assert_eq!(carol, [""; 0], "she changes none of it");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_approval_that_does_not_count_any_more_is_told_as_void() {
-    let world = World::new().await;
+/// It takes two people to say yes.
+async fn two_have_to_say_yes(world: &World) {
     ruled(
-        &world,
+        world,
         r#"@id("two") @reason("Two people.")
            forbid (principal, action == Jit::Action::"activate", resource)
            when { context.approvals < 2 };"#,
     )
     .await;
+}
+
+/// What somebody said yes to was the machine that was removed: their yes is none to the next one, they are asked for it
+/// anew, and are not told that they have said it (TG304).
+#[tokio::test(start_paused = true)]
+async fn a_yes_to_a_target_that_is_gone_is_none_to_the_next_one_of_its_name() {
+    let world = World::new().await;
+    two_have_to_say_yes(&world).await;
+    let (root, bob, ben) = (caller("root"), caller("bob"), caller("ben"));
+    let person = principal("ben", "approvers", &world.clock);
+    world.broker.add_principal(&root, person).await.unwrap();
+    let asked = world.ask_for("alice", "web1", 15).await.unwrap();
+    let old = asked.request.id;
+    world.broker.approve(&bob, old, None, None).await.unwrap();
+    let twice = world.broker.approve(&bob, old, None, None).await;
+    assert_eq!(twice.unwrap_err().words().code, "TG304");
+
+    let web1 = TargetName::parse("web1").unwrap();
+    world.broker.remove_target(&root, &web1).await.unwrap();
+    let gone = world.broker.approve(&bob, old, None, None).await;
+    assert_eq!(gone.unwrap_err().words().code, "TG302");
+    let next = target("web1", "dev", &world.clock);
+    world.broker.add_target(&root, next).await.unwrap();
+    for who in [&bob, &ben] {
+        let late = world.broker.approve(who, old, None, None).await;
+        let words = late.unwrap_err().words();
+        assert_eq!(words.code, "TG302", "{words}");
+        assert!(words.what.contains("ended with the target"), "{words}");
+    }
+    assert!(world.broker.grants(&root, false, None).await.is_empty());
+    world.admit("alice", "web1").await.unwrap_err();
+
+    let asked = world.ask_for("alice", "web1", 15).await.unwrap();
+    let id = asked.request.id;
+    assert_ne!(id, old);
+    let once = world.broker.approve(&ben, id, None, None).await.unwrap();
+    assert_eq!(
+        (once.grant, once.request.approvals.len()),
+        (None, 1),
+        "bob has said nothing about this one"
+    );
+    let both = world.broker.approve(&bob, id, None, None).await.unwrap();
+    assert!(both.grant.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_does_not_count_any_more_is_told_as_void() {
+    let world = World::new().await;
+    two_have_to_say_yes(&world).await;
     let (root, bob) = (caller("root"), caller("bob"));
     let id = world.ask_for("alice", "web1", 15).await.unwrap().request.id;
     let approved = world.broker.approve(&bob, id, None, None).await.unwrap();

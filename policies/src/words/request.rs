@@ -133,7 +133,11 @@ fn standing(state: &RequestState) -> String {
         RequestState::Pending => "it waits for an answer".to_owned(),
         RequestState::Approved { grant } => format!("it became {grant}"),
         RequestState::Denied { by, note } => format!("denied by {by} ({note})"),
-        RequestState::Withdrawn => "it was withdrawn".to_owned(),
+        // The log has which; that something of its name is there again must not read as if it were the same.
+        RequestState::Withdrawn => {
+            "it was withdrawn, or ended with the target, the account or the person that it was about"
+                .to_owned()
+        }
         RequestState::Lapsed => "nobody answered in time".to_owned(),
     }
 }
