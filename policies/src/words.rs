@@ -30,6 +30,7 @@ pub mod api;
 pub mod broker;
 pub mod budget;
 pub mod cli;
+pub mod config;
 pub mod demo;
 mod denial;
 pub mod elevation;

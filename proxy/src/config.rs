@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use control::onetime::OneTimePasswords;
+use policies::words::config as words;
 use policies::{Diagnosis, duration};
 use recorder::Limits;
 
@@ -19,6 +20,9 @@ use crate::ssh::algorithms::Clients;
 mod settings;
 
 use settings::{Place, Settings};
+
+/// A setting: its section and its key.
+pub(crate) type Setting = (&'static str, &'static str);
 
 /// The file's name inside the configuration directory.
 pub const FILE: &str = "tidegate.toml";
@@ -106,6 +110,22 @@ impl Config {
     }
 }
 
+/// What is wrong with what a setting names, where the setting stands: the first of `settings` that is in the text of the
+/// file called `document`, or in the environment.
+pub(crate) fn mistake(
+    (document, text): (&str, &str),
+    environment: impl IntoIterator<Item = (String, String)>,
+    settings: &[Setting],
+    what: impl std::fmt::Display,
+) -> Diagnosis {
+    let mut read = Settings::new(document, text, environment);
+    let mut places = settings.iter();
+    match places.find_map(|(section, key)| read.place(section, key)) {
+        Some(place) => read.diagnosis(&place, what),
+        None => Diagnosis::whole(document, what.to_string()),
+    }
+}
+
 fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let path = |text: &str| base.join(text);
     let hosts = hosts(settings);
@@ -134,9 +154,7 @@ fn assemble(settings: &mut Settings<'_>, base: &Path) -> Option<Config> {
     let per_principal_max = count(settings, "per_principal", 256);
     let per_database_max = count(settings, "per_database", 64);
     if state_dir.is_none() {
-        settings.missing(
-            "`server.state_dir` is missing: say where the store, the keys and the recordings are",
-        );
+        settings.missing(words::NO_STATE_DIR);
     }
     let state_dir = state_dir?;
     Some(Config {
@@ -169,12 +187,20 @@ fn hosts(settings: &mut Settings<'_>) -> Vec<String> {
         return vec!["localhost".to_owned()];
     };
     let mut hosts = Vec::new();
-    for (text, place) in texts {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
-        if text.is_empty() || text.len() > 253 || !text.chars().all(plain) {
-            settings.mistake(&place, format!("`{text}` is not a host name or an address"));
-        } else {
+    for (text, place) in &texts {
+        // As the authority has it, which would refuse to make the server's own certificates; and no browser goes to a
+        // name with `_`.
+        if ca::is_host(text) && !text.contains('_') {
             hosts.push(text.to_ascii_lowercase());
+        } else {
+            settings.mistake(place, words::not_a_host(text));
+        }
+    }
+    if !(1..=ca::HOST_NAMES_MAX).contains(&texts.len()) {
+        let place = settings.place("server", "hosts");
+        let what = words::hosts_not_as_many(ca::HOST_NAMES_MAX);
+        if let Some(place) = place {
+            settings.mistake(&place, what);
         }
     }
     hosts
@@ -185,12 +211,12 @@ fn listen(settings: &mut Settings<'_>, section: &'static str) -> Vec<SocketAddr>
     for (text, place) in settings.texts(section, "listen").unwrap_or_default() {
         match text.parse::<SocketAddr>() {
             Ok(address) if addresses.contains(&address) => {
-                settings.mistake(&place, format!("`{text}` stands here twice"));
+                settings.mistake(&place, words::listened_twice(&text));
             }
             Ok(address) => {
                 addresses.insert(address);
             }
-            Err(_) => settings.mistake(&place, not_an_address(&text)),
+            Err(_) => settings.mistake(&place, words::not_an_address(&text)),
         }
     }
     addresses.into_iter().collect()
@@ -200,7 +226,7 @@ fn clients(text: &str) -> Result<Clients, String> {
     match text {
         "modern" => Ok(Clients::Modern),
         "old" => Ok(Clients::Old),
-        _ => Err(format!("`{text}` is neither `modern` nor `old`")),
+        _ => Err(words::neither(text, "modern", "old")),
     }
 }
 
@@ -208,18 +234,8 @@ fn passwords(text: &str) -> Result<OneTimePasswords, String> {
     match text {
         "on" => Ok(OneTimePasswords::Offered),
         "off" => Ok(OneTimePasswords::Forbidden),
-        _ => Err(format!("`{text}` is neither `on` nor `off`")),
+        _ => Err(words::neither(text, "on", "off")),
     }
-}
-
-fn not_an_address(text: &str) -> String {
-    let port = text.rsplit_once(':').map(|(_, port)| port);
-    let why = match port {
-        Some(port) if port.parse::<u16>().is_err() => "port must be 0-65535",
-        Some(_) => "the part before the port must be an address, such as 0.0.0.0 or [::]",
-        None => "write ADDRESS:PORT, such as 0.0.0.0:2222",
-    };
-    format!("`{text}` is not an address: {why}")
 }
 
 fn egress(settings: &mut Settings<'_>) -> Vec<IpAddr> {
@@ -227,7 +243,7 @@ fn egress(settings: &mut Settings<'_>) -> Vec<IpAddr> {
     for (text, place) in settings.texts("egress", "addresses").unwrap_or_default() {
         match text.parse() {
             Ok(address) => addresses.push(address),
-            Err(_) => settings.mistake(&place, format!("`{text}` is not an IP address")),
+            Err(_) => settings.mistake(&place, words::not_an_ip(&text)),
         }
     }
     addresses
@@ -243,14 +259,11 @@ fn passphrase(settings: &mut Settings<'_>, base: &Path) -> Option<PassphraseSour
     found.extend(credential.map(|(text, place)| (PassphraseSource::Credential(text), place)));
     if let Some((_, place)) = found.get(1) {
         let place = place.clone();
-        settings.mistake(&place, "the passphrase can come from one place only");
+        settings.mistake(&place, words::ONE_PASSPHRASE);
         return None;
     }
     if found.is_empty() {
-        settings.missing(
-            "`authority.passphrase_file`, `passphrase_cmd` or `passphrase_credential` is missing: \
-             the authority's keys cannot be opened without",
-        );
+        settings.missing(words::NO_PASSPHRASE);
     }
     found.pop().map(|(source, _)| source)
 }
@@ -264,13 +277,12 @@ fn span(
 ) -> Duration {
     let read = |text: &str| {
         let span = duration::parse(text).map_err(|refused| refused.to_string())?;
-        let span = Duration::try_from(span)
-            .map_err(|_negative| "a length of time cannot be negative".to_owned())?;
+        let span = Duration::try_from(span).map_err(|_negative| words::NEGATIVE.to_owned())?;
         let (from, to) = (allowed_s.start(), allowed_s.end());
         let allowed = allowed_s.contains(&span.as_secs());
         allowed
             .then_some(span)
-            .ok_or_else(|| format!("between {from} s and {to} s"))
+            .ok_or_else(|| words::not_between(*from, *to))
     };
     settings
         .parsed(section, key, read)
@@ -280,7 +292,7 @@ fn span(
 /// How many may sit at one door: `START:RATE:FULL` as in OpenSSH's `MaxStartups`, or a number alone.
 fn room(settings: &mut Settings<'_>) -> Room {
     let read = |text: &str| {
-        let refuse = || format!("`{text}` is neither a number nor `START:RATE:FULL`");
+        let refuse = || words::not_a_room(text);
         let numbers = text.split(':').map(str::parse::<usize>);
         let numbers: Vec<usize> = numbers
             .collect::<Result<_, _>>()
@@ -303,16 +315,13 @@ fn room(settings: &mut Settings<'_>) -> Room {
 }
 
 fn count(settings: &mut Settings<'_>, key: &'static str, default: usize) -> usize {
-    let read = |text: &str| {
-        text.parse()
-            .map_err(|_refused| format!("`{text}` is not a number"))
-    };
+    let read = |text: &str| text.parse().map_err(|_refused| words::not_a_number(text));
     settings.parsed("limits", key, read).unwrap_or(default)
 }
 
 /// Reads a number of bytes: `64MiB`, `1GiB`, `4096`.
 fn bytes(text: &str) -> Result<u64, String> {
-    let refuse = || format!("`{text}` is not a number of bytes, such as `64MiB`");
+    let refuse = || words::not_bytes(text);
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text.get(digits.len()..).unwrap_or_default() {
         "" | "B" => 1,

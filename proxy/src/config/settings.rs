@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use policies::Diagnosis;
 use policies::diagnose::nearest;
+use policies::words::config::{self as words, ENVIRONMENT, Wanted};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -74,7 +75,7 @@ impl<'a> Settings<'a> {
         if let DeValue::String(text) = value {
             return Some((text.into_owned(), place));
         }
-        let what = format!("a text in quotes is needed, not {}", article(&value));
+        let what = words::of_another_type(Wanted::Text, value.type_str());
         self.refuse(&place, what)
     }
 
@@ -89,7 +90,7 @@ impl<'a> Settings<'a> {
             return Some(vec![(text.into_owned(), place)]);
         }
         let DeValue::Array(items) = value else {
-            let what = format!("a list of texts is needed, not {}", article(&value));
+            let what = words::of_another_type(Wanted::Texts, value.type_str());
             return self.refuse(&place, what);
         };
         let mut texts = Vec::new();
@@ -102,7 +103,7 @@ impl<'a> Settings<'a> {
             if let DeValue::String(text) = item {
                 texts.push((text.into_owned(), place));
             } else {
-                let what = format!("a text in quotes is needed, not {}", article(&item));
+                let what = words::of_another_type(Wanted::Text, item.type_str());
                 self.mistake(&place, what);
             }
         }
@@ -123,13 +124,23 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Where a setting stands, if it is there.
+    pub(super) fn place(&mut self, section: &'static str, key: &'static str) -> Option<Place> {
+        self.take(section, key).map(|(_value, place)| place)
+    }
+
+    /// What is wrong at a place.
+    pub(super) fn diagnosis(&self, place: &Place, what: impl std::fmt::Display) -> Diagnosis {
+        let what = words::of_setting(&place.what, &what.to_string());
+        match &place.span {
+            Some(span) => Diagnosis::error(self.document, self.text, span, what),
+            None => Diagnosis::whole(ENVIRONMENT, what),
+        }
+    }
+
     /// Notes what is wrong at a place.
     pub(super) fn mistake(&mut self, place: &Place, what: impl std::fmt::Display) {
-        let what = format!("{}: {what}", place.what);
-        let diagnosis = match &place.span {
-            Some(span) => Diagnosis::error(self.document, self.text, span, what),
-            None => Diagnosis::whole("the environment", what),
-        };
+        let diagnosis = self.diagnosis(place, what);
         self.mistakes.push(diagnosis);
     }
 
@@ -158,7 +169,7 @@ impl<'a> Settings<'a> {
                     }
                 }
                 (Some(_), _) => {
-                    let what = format!("`{0}` is a section: write it as [{0}]", section.get_ref());
+                    let what = words::is_section(section.get_ref());
                     self.mistakes.push(Diagnosis::error(
                         self.document,
                         self.text,
@@ -188,10 +199,10 @@ impl<'a> Settings<'a> {
         name: &str,
         known: impl Iterator<Item = &'k str>,
     ) -> Diagnosis {
-        let what = format!("`{name}` is not a setting");
+        let what = words::no_setting(name);
         let diagnosis = Diagnosis::error(self.document, self.text, &key.span(), what);
         match nearest(key.get_ref(), known) {
-            Some(meant) => diagnosis.advise(format!("did you mean `{meant}`?")),
+            Some(meant) => diagnosis.advise(words::did_you_mean(meant)),
             None => diagnosis,
         }
     }
@@ -205,12 +216,10 @@ impl<'a> Settings<'a> {
         if meant.is_some_and(|(&in_section, meant)| (in_section, meant) == (section, key)) {
             return None;
         }
-        let what = format!("`{}` names no setting", variable(section, key));
-        let mistake = Diagnosis::whole("the environment", what);
+        let what = words::names_no_setting(&variable(section, key));
+        let mistake = Diagnosis::whole(ENVIRONMENT, what);
         Some(match meant {
-            Some((section, key)) => {
-                mistake.advise(format!("did you mean `{}`?", variable(section, key)))
-            }
+            Some((section, key)) => mistake.advise(words::did_you_mean(&variable(section, key))),
             None => mistake,
         })
     }
@@ -246,11 +255,4 @@ impl<'a> Settings<'a> {
 /// The variable that overrides a setting.
 fn variable(section: &str, key: &str) -> String {
     format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase())
-}
-
-fn article(value: &DeValue<'_>) -> String {
-    match value.type_str() {
-        vowel @ ("integer" | "array") => format!("an {vowel}"),
-        other => format!("a {other}"),
-    }
 }
