@@ -72,6 +72,15 @@ impl Anchor {
         })
     }
 
+    /// Whether what stands in this file is a certificate of the key with this point.
+    pub(crate) fn is_about(pem: &str, point: &[u8]) -> bool {
+        CertificateDer::from_pem_slice(pem.as_bytes()).is_ok_and(|der| {
+            let parsed = x509_parser::parse_x509_certificate(&der);
+            parsed
+                .is_ok_and(|(_rest, parsed)| *parsed.public_key().subject_public_key.data == *point)
+        })
+    }
+
     /// What signs.
     pub(crate) fn issuer(&self) -> &Issuer<'static, P256Key> {
         &self.issuer

@@ -55,6 +55,12 @@ impl Authority {
         })
     }
 
+    /// What of the files in `dir` is not as [`open`](Self::open) needs it, as far as can be seen without the passphrase:
+    /// that they are there, for their owner alone, encrypted, of the right kind, and that the CAs' certificates are theirs.
+    pub fn look(dir: &Path) -> Vec<OpenError> {
+        Keys::look(dir)
+    }
+
     /// The public halves of all keys.
     pub fn trust_bundle(&self) -> TrustBundle {
         TrustBundle::of(&self.keys)

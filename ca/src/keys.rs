@@ -20,6 +20,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use russh::keys::ssh_key::public::{EcdsaPublicKey, KeyData};
 use russh::keys::{Algorithm, PrivateKey};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -69,6 +70,47 @@ impl KeyName {
             Self::X509TargetCa => "x509-target-ca",
             Self::X509LoginCa => "x509-login-ca",
             Self::RecordingSeal => "recording-seal",
+        }
+    }
+
+    const ALL: [Self; 7] = [
+        Self::SshUserCa,
+        Self::SshLoginCa,
+        Self::SshHostCa,
+        Self::SshHost,
+        Self::X509TargetCa,
+        Self::X509LoginCa,
+        Self::RecordingSeal,
+    ];
+
+    /// Whether its files in `dir` are as they have to be, as far as that stands in clear in them.
+    fn looks_good(self, dir: &Path) -> Result<(), OpenError> {
+        let path = self.path(dir);
+        let sealed = match file::sealed(dir, self) {
+            // An authority that was made before there was one has none.
+            Err(OpenError::Read { source, .. })
+                if self == Self::SshHost && source.kind() == io::ErrorKind::NotFound =>
+            {
+                return Ok(());
+            }
+            other => other?,
+        };
+        let key = sealed.public_key().key_data();
+        match self {
+            Self::SshHost | Self::RecordingSeal if key.is_ed25519() => Ok(()),
+            Self::SshUserCa | Self::SshLoginCa | Self::SshHostCa if point(key).is_some() => Ok(()),
+            Self::X509TargetCa | Self::X509LoginCa => {
+                let point = point(key).ok_or(OpenError::Kind { path })?;
+                let path = certificate_path(dir, self);
+                let pem = certificate(&path)?;
+                let is_its = Anchor::is_about(&pem, point);
+                is_its.then_some(()).ok_or(OpenError::Certificate { path })
+            }
+            Self::SshHost
+            | Self::RecordingSeal
+            | Self::SshUserCa
+            | Self::SshLoginCa
+            | Self::SshHostCa => Err(OpenError::Kind { path }),
         }
     }
 
@@ -257,10 +299,7 @@ impl Keys {
                 path: name.path(dir),
             })?;
             let path = certificate_path(dir, name);
-            let pem = fs::read_to_string(&path).map_err(|source| OpenError::Read {
-                path: path.clone(),
-                source,
-            })?;
+            let pem = certificate(&path)?;
             Anchor::read(key, &pem).map_err(|_refused| OpenError::Certificate { path })
         };
         let path = KeyName::SshHost.path(dir);
@@ -293,6 +332,16 @@ impl Keys {
         })
     }
 
+    /// What is wrong with the files in `dir` that can be seen without the passphrase.
+    pub(crate) fn look(dir: &Path) -> Vec<OpenError> {
+        if let Err(source) = fs::read_dir(dir) {
+            let path = dir.to_owned();
+            return vec![OpenError::Read { path, source }];
+        }
+        let looked = KeyName::ALL.into_iter().map(|name| name.looks_good(dir));
+        looked.filter_map(Result::err).collect()
+    }
+
     /// What standing credentials are sealed with.
     pub(crate) fn vault_key(&self) -> &Zeroizing<[u8; 32]> {
         self.ssh_user_ca.drawn()
@@ -322,6 +371,22 @@ impl Keys {
             | KeyName::SshHost
             | KeyName::RecordingSeal => None,
         }
+    }
+}
+
+/// A CA's certificate as it lies beside its key.
+fn certificate(path: &Path) -> Result<String, OpenError> {
+    fs::read_to_string(path).map_err(|source| OpenError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The point of a key of P-256.
+fn point(key: &KeyData) -> Option<&[u8]> {
+    match key.ecdsa()? {
+        EcdsaPublicKey::NistP256(point) => Some(point.as_bytes()),
+        EcdsaPublicKey::NistP384(_) | EcdsaPublicKey::NistP521(_) => None,
     }
 }
 

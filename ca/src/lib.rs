@@ -66,7 +66,8 @@ pub use login::{LoginCertificates, LoginOrder};
 pub use pass::{Pass, PassKey, PassOrder};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use profile::{
-    HALT_LIFETIME, HOST_LIFETIME_MAX, LOGIN_LIFETIME_MAX, PASS_LIFETIME_MAX, TRIAL_LIFETIME,
+    HALT_LIFETIME, HOST_LIFETIME_MAX, HOST_NAMES_MAX, LOGIN_LIFETIME_MAX, PASS_LIFETIME_MAX,
+    TRIAL_LIFETIME, is_host,
 };
 pub use request::RequestRefusal;
 /// The traits by which randomness is handed in.

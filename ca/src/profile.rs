@@ -39,7 +39,7 @@ pub(crate) const LOGIN_EXTENSIONS: [Extension; 2] =
 const COMMAND_MAX: usize = 512;
 
 /// How many names a certificate of the bastion may carry.
-const NAMES_MAX: usize = 64;
+pub const HOST_NAMES_MAX: usize = 64;
 
 /// The ceilings of one purpose.
 #[derive(Debug, Clone, Copy)]
@@ -181,7 +181,8 @@ impl Profile {
         let all_good = match self.names {
             Names::Account => names.len() == 1 && names.iter().all(|name| is_account(name)),
             Names::Hosts => {
-                (1..=NAMES_MAX).contains(&names.len()) && names.iter().all(|name| is_host(name))
+                (1..=HOST_NAMES_MAX).contains(&names.len())
+                    && names.iter().all(|name| is_host(name))
             }
         };
         all_good.then_some(()).ok_or(IssueError::Names)
@@ -204,7 +205,8 @@ fn is_below_own(name: &str, names: &[String]) -> bool {
     })
 }
 
-fn is_host(name: &str) -> bool {
+/// Whether a certificate of the bastion may carry this name: a host name or an address, without wildcards.
+pub fn is_host(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let named =
         (1..=253).contains(&name.len()) && !name.starts_with(['-', '.']) && name.chars().all(plain);

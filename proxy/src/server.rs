@@ -38,6 +38,7 @@ mod inside;
 mod memory;
 mod passphrase;
 mod probe;
+mod ready;
 mod recovery;
 mod roles;
 mod runtime;
@@ -49,6 +50,7 @@ mod upkeep;
 pub use backup::{Args as BackupArgs, Backup, backup};
 pub use exposed::{Exposed, exposed};
 pub use failure::Failure;
+pub use ready::check_ready;
 
 /// What `serve` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -97,15 +99,6 @@ pub fn check_config(
     })?;
     Config::read(&path.display().to_string(), &text, config_dir, environment)
         .map_err(Failure::Config)
-}
-
-/// Looks whether the passphrase of the authority's keys can be read where it is a file.
-///
-/// # Errors
-///
-/// When it cannot.
-pub fn check_passphrase(config: &Config) -> Result<(), Failure> {
-    passphrase::looked_for(&config.passphrase)
 }
 
 /// Looks whether this version can read the policies in the store. A server that runs has read them, and

@@ -61,6 +61,7 @@ mod pg_wire;
 mod privileges;
 mod psql;
 mod readme;
+mod ready;
 mod recordings;
 mod remains;
 mod requests;

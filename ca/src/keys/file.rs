@@ -86,12 +86,8 @@ pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Reads and decrypts the key of this name.
-pub(super) fn read(
-    dir: &Path,
-    name: KeyName,
-    passphrase: &Passphrase,
-) -> Result<PrivateKey, OpenError> {
+/// Reads the key of this name without decrypting it. Its public half stands in clear in front.
+pub(super) fn sealed(dir: &Path, name: KeyName) -> Result<PrivateKey, OpenError> {
     let path = name.path(dir);
     let failed = |source| OpenError::Read {
         path: path.clone(),
@@ -113,6 +109,17 @@ pub(super) fn read(
     if !encrypted.is_encrypted() {
         return Err(OpenError::Plain { path });
     }
+    Ok(encrypted)
+}
+
+/// Reads and decrypts the key of this name.
+pub(super) fn read(
+    dir: &Path,
+    name: KeyName,
+    passphrase: &Passphrase,
+) -> Result<PrivateKey, OpenError> {
+    let path = name.path(dir);
+    let encrypted = sealed(dir, name)?;
     let private = encrypted
         .decrypt(passphrase.expose())
         .map_err(|_refused| OpenError::Passphrase { path: path.clone() })?;

@@ -210,6 +210,53 @@ fn the_certificate_of_another_ca_is_not_taken_for_its_own() {
 }
 
 #[test]
+fn what_is_wrong_with_the_files_is_seen_without_the_passphrase_and_at_once() {
+    let bench = Bench::new();
+    let file = |name: &str| bench.dir().join(name);
+    let seen = || {
+        let seen = Keys::look(&bench.dir());
+        let names = seen.iter().map(|odd| match odd {
+            OpenError::Read { path, .. } => ("read", path.clone()),
+            OpenError::Exposed { path, .. } => ("exposed", path.clone()),
+            OpenError::Format { path } => ("format", path.clone()),
+            OpenError::Plain { path } => ("plain", path.clone()),
+            OpenError::Passphrase { path } => ("passphrase", path.clone()),
+            OpenError::Kind { path } => ("kind", path.clone()),
+            OpenError::Certificate { path } => ("certificate", path.clone()),
+        });
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(seen(), []);
+    set_mode(&file("ssh-user-ca-1"), 0o640);
+    fs::write(file("ssh-login-ca-1"), "nonsense").unwrap();
+    fs::copy(file("recording-seal-1"), file("ssh-host-ca-1")).unwrap();
+    fs::remove_file(file("ssh-host-1")).unwrap();
+    fs::copy(file("x509-login-ca-1.crt"), file("x509-target-ca-1.crt")).unwrap();
+    fs::remove_file(file("x509-login-ca-1")).unwrap();
+    let plain = Ed25519Key::generate(&mut Dice::new(1), "x").unwrap();
+    let plain = plain.to_openssh(russh::keys::ssh_key::LineEnding::LF);
+    fs::write(file("recording-seal-1"), plain.unwrap()).unwrap();
+    // Of `ssh-host` there may be none.
+    assert_eq!(
+        seen(),
+        [
+            ("exposed", file("ssh-user-ca-1")),
+            ("format", file("ssh-login-ca-1")),
+            ("kind", file("ssh-host-ca-1")),
+            ("certificate", file("x509-target-ca-1.crt")),
+            ("read", file("x509-login-ca-1")),
+            ("plain", file("recording-seal-1")),
+        ]
+    );
+    let nowhere = file("nowhere");
+    let seen = Keys::look(&nowhere);
+    assert!(
+        matches!(&seen[..], [OpenError::Read { path, .. }] if *path == nowhere),
+        "one, not one of each: {seen:?}"
+    );
+}
+
+#[test]
 fn an_authority_is_never_overwritten() {
     let mut bench = Bench::new();
     let refused = Keys::create(&bench.dir(), &bench.passphrase, at(NOW), &mut bench.dice);

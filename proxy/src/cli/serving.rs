@@ -109,8 +109,11 @@ async fn made(printer: Printer, args: &init::Args) -> Outcome {
 async fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     let refused = |failure| told(words::NOT_CHECKED, &failure, config_dir);
     let config = server::check_config(config_dir, env::vars()).map_err(refused)?;
-    server::check_passphrase(&config).map_err(refused)?;
+    let unproven = server::check_ready(config_dir, &config, env::vars()).map_err(refused)?;
     server::check_policies(&config).await.map_err(refused)?;
+    if let Some(unproven) = unproven {
+        printer.warn(&unproven);
+    }
     for (path, mode) in server::exposed(config_dir, &config) {
         printer.warn(&words::writable(&path.display().to_string(), mode));
     }

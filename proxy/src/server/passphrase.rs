@@ -44,17 +44,28 @@ pub(super) async fn read(
         }
         PassphraseSource::Command(command) => from_command(command).await?,
     };
-    let line = text.lines().next().unwrap_or_default();
-    Passphrase::parse(line).map_err(|refused| Failure::Passphrase(refused.to_string()))
+    first_line(&text)
 }
 
-/// Whether the file of the passphrase, where it is one, can be read and holds something. Commands are
-/// not run and credentials are not looked for: they are the service's.
-pub(super) fn looked_for(source: &PassphraseSource) -> Result<(), Failure> {
-    let PassphraseSource::File(path) = source else {
-        return Ok(());
+/// Reads it where that runs nothing. A command is not run: nobody knows what else it does. A credential is the service's:
+/// it is there only where systemd has started us.
+pub(super) fn looked_for(
+    source: &PassphraseSource,
+    credentials: Option<&Path>,
+) -> Result<Option<Passphrase>, Failure> {
+    let text = match (source, credentials) {
+        (PassphraseSource::File(path), _) => from_file(path.clone())?,
+        (PassphraseSource::Credential(name), Some(dir)) => from_credential(dir.join(name))?,
+        (PassphraseSource::Credential(_), None) | (PassphraseSource::Command(_), _) => {
+            return Ok(None);
+        }
     };
-    from_file(path.clone()).map(drop)
+    first_line(&text).map(Some)
+}
+
+fn first_line(text: &str) -> Result<Passphrase, Failure> {
+    let line = text.lines().next().unwrap_or_default();
+    Passphrase::parse(line).map_err(|refused| Failure::Passphrase(refused.to_string()))
 }
 
 /// A file of ours, which nobody but its owner and the server's group may touch.
@@ -130,7 +141,7 @@ mod tests {
         fs::write(&path, "correct horse battery staple correct\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let source = PassphraseSource::File(path);
-        let looked = looked_for(&source).is_err();
+        let looked = looked_for(&source, None).is_err();
         let read = read(&source, None).await;
         assert_eq!(looked, read.is_err(), "`check-config` knows");
         read.err().map(|refused| refused.words())
