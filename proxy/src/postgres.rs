@@ -37,6 +37,7 @@ use std::{fmt, io};
 use ca::{Pass, ServerIdentity};
 use control::onetime::OneTimePasswords;
 use policies::words;
+use policies::words::entrance;
 use policies::words::postgres::Lines;
 use policies::{Endpoint, Login, MARKER, PostgresEndpoint, PostgresHost};
 use recorder::Frame;
@@ -254,7 +255,7 @@ impl Protocol for Postgres {
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
         let Endpoint::Postgres(endpoint) = &pass.terms.target.endpoint else {
-            return Err(ConnectError::Violation("it is no database".to_owned()));
+            return Err(ConnectError::Violation(entrance::NO_DATABASE.to_owned()));
         };
         let account = pass.terms.account();
         self.begin(&front.startup, scope).await?;

@@ -1,4 +1,5 @@
-//! What one side did that its session was ended for (`TG406`), as its recording and the list of sessions have it.
+//! What one side did that its session was ended for (`TG406`), as its recording and the list of sessions have it; and
+//! what a client did that it never got one for, as the log has it.
 
 /// More came than its windows allow.
 pub const CLIENT_OVERRUN: &str = "the client sent more than its windows allow";
@@ -43,3 +44,27 @@ pub const TARGET_BROKE: &str = "the target broke the protocol";
 
 /// The name of a portal that does not exist could not be drawn.
 pub const NO_RANDOMNESS: &str = "the system gave no randomness";
+
+/// A client of PostgreSQL did not go on as it had asked to.
+pub const NO_TLS_AFTER_ASKING: &str = "no TLS after asking for it";
+
+/// It had been told that there is none.
+pub const KERBEROS_TWICE: &str = "Kerberos asked for twice";
+
+/// Whoever begins with TLS has to say that PostgreSQL is spoken in it.
+pub const DIRECT_WITHOUT_ALPN: &str = "direct TLS without ALPN";
+
+/// There is some already.
+pub const ENCRYPTED_TWICE: &str = "encryption asked for inside TLS";
+
+/// No startup packet is so long, or so short.
+pub const FIRST_LENGTH: &str = "a first packet of impossible length";
+
+/// They could be taken for something said over TLS (CVE-2021-23222).
+pub const BYTES_BEHIND: &str = "bytes in clear behind a request for encryption";
+
+/// It did not go on with its proof.
+pub const NO_SASL_ANSWER: &str = "something else than an answer to SASL";
+
+/// No proof is so long, or so short.
+pub const SASL_LENGTH: &str = "an answer to SASL of impossible length";

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
 use policies::words::Shown;
+use policies::words::entrance;
 use policies::words::session::{Missed, Unreachable};
 use policies::{Ask, BASTION_LOGIN, Login, Protocol as Spoken, TargetName};
 use recorder::{CARRIED, ChannelEvent};
@@ -127,7 +128,7 @@ impl Protocol for Transit {
         scope: &Scope,
     ) -> Result<Connected<Self>, ConnectError> {
         if !matches!(pass.key, PassKey::Own) || !scope.terms().target.is_bastion() {
-            let other = "it is no bastion any more".to_owned();
+            let other = entrance::NO_BASTION.to_owned();
             return Err(ConnectError::Violation(other));
         }
         let mut io = dialled.io;

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use policies::words::offence;
 use policies::words::postgres::Complaint;
 use policies::words::{Shown, Words};
 use rustls::ServerConfig;
@@ -145,7 +146,7 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
             .await;
         }
         if asked_tls {
-            return Err(Refused::Violation("no TLS after asking for it"));
+            return Err(Refused::Violation(offence::NO_TLS_AFTER_ASKING));
         }
         match opening(first, &mut io).await? {
             Ok(Opening::Tls) => {
@@ -160,7 +161,7 @@ pub(crate) async fn hear(mut io: Severable, config: &Arc<ServerConfig>) -> Resul
                 io.flush().await.map_err(Refused::Greeting)?;
                 asked_gss = true;
             }
-            Ok(Opening::Gss) => return Err(Refused::Violation("Kerberos asked for twice")),
+            Ok(Opening::Gss) => return Err(Refused::Violation(offence::KERBEROS_TWICE)),
             Ok(Opening::Cancel(key)) => return Ok(Wanted::Cancel(key, Asker::Clear(io))),
             Ok(Opening::Session(_)) => {
                 farewell(&mut io, &Complaint::Plaintext.words(), say::NOT_AUTHORIZED).await;
@@ -177,15 +178,13 @@ async fn secured(io: Begun, config: &Arc<ServerConfig>, direct: bool) -> Result<
         .await
         .map_err(Refused::Greeting)?;
     if direct && tls.get_ref().1.alpn_protocol() != Some(ALPN) {
-        return Err(Refused::Violation("direct TLS without ALPN"));
+        return Err(Refused::Violation(offence::DIRECT_WITHOUT_ALPN));
     }
     let first = tls.read_u8().await.map_err(Refused::Greeting)?;
     match opening(first, &mut tls).await? {
         Ok(Opening::Session(startup)) => Ok(Wanted::Session(Box::new(tls), startup)),
         Ok(Opening::Cancel(key)) => Ok(Wanted::Cancel(key, Asker::Tls(Box::new(tls)))),
-        Ok(Opening::Tls | Opening::Gss) => {
-            Err(Refused::Violation("encryption asked for inside TLS"))
-        }
+        Ok(Opening::Tls | Opening::Gss) => Err(Refused::Violation(offence::ENCRYPTED_TWICE)),
         Err(refused) => Err(startup_refused(&mut tls, &refused).await),
     }
 }
@@ -202,7 +201,7 @@ where
     let body = length
         .checked_sub(4)
         .filter(|body| *body >= 4 && length <= STARTUP_PACKET_MAX);
-    let mut body = vec![0; body.ok_or(Refused::Violation("a first packet of impossible length"))?];
+    let mut body = vec![0; body.ok_or(Refused::Violation(offence::FIRST_LENGTH))?];
     io.read_exact(&mut body).await.map_err(Refused::Greeting)?;
     Ok(startup::opening(&body))
 }
@@ -217,9 +216,7 @@ async fn nothing_behind(io: &mut Severable) -> Result<(), Refused> {
     })
     .await;
     if early {
-        Err(Refused::Violation(
-            "bytes in clear behind a request for encryption",
-        ))
+        Err(Refused::Violation(offence::BYTES_BEHIND))
     } else {
         Ok(())
     }

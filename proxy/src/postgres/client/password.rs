@@ -6,6 +6,8 @@
 //! wrong with it. Does not decide whether they are let in.
 
 use policies::SecretId;
+use policies::words::offence;
+use policies::words::scram as wrong;
 use policies::words::secret::SecretSaying;
 use policies::words::{Shown, Words};
 
@@ -112,13 +114,13 @@ async fn exchange(
 
 /// The mechanism that was chosen, and the client's first message, out of `SASLInitialResponse`.
 pub(crate) fn initial(body: &[u8]) -> Result<(&str, &[u8]), scram::Malformed> {
-    let malformed = "its choice of a mechanism is not whole";
+    let malformed = wrong::ODD_CHOICE;
     let mut fields = Fields::new(b'p', body);
     let mechanism = fields.text().map_err(|_short| malformed)?;
     let mechanism = str::from_utf8(mechanism).map_err(|_odd| malformed)?;
     let first = fields.value().map_err(|_short| malformed)?;
     fields.end().map_err(|_more| malformed)?;
-    Ok((mechanism, first.ok_or("it says nothing first")?))
+    Ok((mechanism, first.ok_or(wrong::SAYS_NOTHING)?))
 }
 
 async fn send(
@@ -138,14 +140,14 @@ async fn send(
 /// Reads one `SASLInitialResponse` or `SASLResponse`. Not cancel safe.
 async fn response(tls: &mut ClientTls) -> Result<Vec<u8>, Refused> {
     if tls.read_u8().await.map_err(Refused::Greeting)? != b'p' {
-        return Err(Refused::Violation("something else than an answer to SASL"));
+        return Err(Refused::Violation(offence::NO_SASL_ANSWER));
     }
     let length = tls.read_u32().await.map_err(Refused::Greeting)?;
     let body = usize::try_from(length)
         .ok()
         .and_then(|length| length.checked_sub(4))
         .filter(|body| *body <= MESSAGE_MAX);
-    let body = body.ok_or(Refused::Violation("an answer to SASL of impossible length"))?;
+    let body = body.ok_or(Refused::Violation(offence::SASL_LENGTH))?;
     let mut bytes = vec![0; body];
     tls.read_exact(&mut bytes)
         .await

@@ -10,6 +10,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use control::onetime::{ITERATIONS, SALT_LENGTH, Verifier};
+use policies::words::scram as wrong;
 use russh::keys::ssh_key::encoding::base64::{Base64, Encoding};
 
 use crate::postgres::wire::sasl::{MESSAGE_MAX, PLAIN, PLUS};
@@ -66,10 +67,10 @@ pub(crate) fn begin(
     nonce: &[u8; NONCE_LENGTH],
 ) -> Result<(Exchange, String), Malformed> {
     let first = text(first)?;
-    let (flag, rest) = first.split_once(',').ok_or("it has no header")?;
-    let (identity, bare) = rest.split_once(',').ok_or("its header has one part")?;
+    let (flag, rest) = first.split_once(',').ok_or(wrong::NO_HEADER)?;
+    let (identity, bare) = rest.split_once(',').ok_or(wrong::SHORT_HEADER)?;
     if !identity.is_empty() {
-        return Err("it asks to act as somebody else, which is not supported");
+        return Err(wrong::ANOTHER);
     }
     let bound = bound(mechanism, flag, binding)?;
     let theirs = their_nonce(bare)?;
@@ -89,18 +90,18 @@ fn bound<'a>(mechanism: &str, flag: &str, binding: Binding<'a>) -> Result<&'a [u
     Ok(match (mechanism, flag, binding) {
         (PLUS, "p=tls-server-end-point", Some(bound)) => bound,
         (PLUS, flag, Some(_)) if flag.starts_with("p=") => {
-            return Err("it binds the channel in a way that is not supported");
+            return Err(wrong::ODD_BINDING);
         }
-        (PLUS, _flag, Some(_)) => return Err("it chose channel binding and does not bind"),
+        (PLUS, _flag, Some(_)) => return Err(wrong::UNBOUND),
         (PLAIN, "n", _) | (PLAIN, "y", None) => &[],
         (PLAIN, "y", Some(_)) => {
-            return Err("it believes that channel binding is not offered, and it is");
+            return Err(wrong::MISLED);
         }
         (PLAIN, flag, _) if flag.starts_with("p=") => {
-            return Err("it binds the channel and did not choose to");
+            return Err(wrong::BOUND_UNCHOSEN);
         }
-        (PLAIN, ..) => return Err("its header says nothing about channel binding"),
-        _other => return Err("it chose what was not offered"),
+        (PLAIN, ..) => return Err(wrong::UNTOLD_BINDING),
+        _other => return Err(wrong::UNOFFERED),
     })
 }
 
@@ -109,16 +110,16 @@ fn their_nonce(bare: &str) -> Result<&str, Malformed> {
     let mut parts = bare.split(',');
     let user = parts.next().unwrap_or_default();
     if user.starts_with("m=") {
-        return Err("it needs an extension that is not supported");
+        return Err(wrong::EXTENSION);
     }
     if !user.starts_with("n=") {
-        return Err("it has no user name");
+        return Err(wrong::NO_USER);
     }
     let theirs = parts.next().and_then(|part| part.strip_prefix("r="));
     let theirs = theirs.filter(|nonce| !nonce.is_empty());
-    let theirs = theirs.ok_or("it has no nonce")?;
+    let theirs = theirs.ok_or(wrong::NO_NONCE)?;
     if !theirs.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
-        return Err("its nonce is not printable");
+        return Err(wrong::ODD_NONCE);
     }
     parts.try_for_each(attribute)?;
     Ok(theirs)
@@ -137,26 +138,21 @@ impl Exchange {
         verifier: &Verifier,
     ) -> Result<Option<Proven>, Malformed> {
         let last = text(last)?;
-        let (without, proof) = last
-            .rsplit_once(",p=")
-            .ok_or("it has no proof at its end")?;
+        let (without, proof) = last.rsplit_once(",p=").ok_or(wrong::NO_PROOF)?;
         let mut parts = without.split(',');
         let bound = parts.next().and_then(|part| part.strip_prefix("c="));
-        let bound = bound.ok_or("it has no channel binding")?;
-        let bound =
-            Base64::decode_vec(bound).map_err(|_bad| "its channel binding is not base 64")?;
+        let bound = bound.ok_or(wrong::NO_BINDING)?;
+        let bound = Base64::decode_vec(bound).map_err(|_bad| wrong::BINDING_CODED)?;
         if verify_slices_are_equal(&bound, &self.expected).is_err() {
-            return Err("it was meant for another connection than this");
+            return Err(wrong::ELSEWHERE);
         }
         let nonce = parts.next().and_then(|part| part.strip_prefix("r="));
         if nonce != Some(self.nonce.as_str()) {
-            return Err("it answers another question than was asked");
+            return Err(wrong::OTHER_QUESTION);
         }
         parts.try_for_each(attribute)?;
-        let proof = Base64::decode_vec(proof).map_err(|_bad| "its proof is not base 64")?;
-        let proof: [u8; 32] = proof
-            .try_into()
-            .map_err(|_other| "its proof is not as long as a hash")?;
+        let proof = Base64::decode_vec(proof).map_err(|_bad| wrong::PROOF_CODED)?;
+        let proof: [u8; 32] = proof.try_into().map_err(|_other| wrong::PROOF_LENGTH)?;
         let message = format!("{},{without}", self.said);
         let key = hmac::Key::new(hmac::HMAC_SHA256, &verifier.stored_key);
         let signature = hmac::sign(&key, message.as_bytes());
@@ -178,20 +174,20 @@ impl Exchange {
 /// No message is longer than it has to be, and none holds what a reader could end at.
 fn text(message: &[u8]) -> Result<&str, Malformed> {
     if message.len() > MESSAGE_MAX {
-        return Err("it is too long");
+        return Err(wrong::LONG);
     }
     if message.contains(&0) {
-        return Err("it holds a zero");
+        return Err(wrong::ZERO);
     }
-    str::from_utf8(message).map_err(|_odd| "it is not UTF-8")
+    str::from_utf8(message).map_err(|_odd| wrong::NOT_TEXT)
 }
 
 /// An extension that may be ignored: a letter, `=` and anything (`attr-val` of RFC 5802).
 fn attribute(part: &str) -> Result<(), Malformed> {
     match part.as_bytes() {
-        [b'm', b'=', ..] => Err("it needs an extension that is not supported"),
+        [b'm', b'=', ..] => Err(wrong::EXTENSION),
         [name, b'=', ..] if name.is_ascii_alphabetic() => Ok(()),
-        _other => Err("it has a part that is no attribute"),
+        _other => Err(wrong::ODD_PART),
     }
 }
 

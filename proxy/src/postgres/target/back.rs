@@ -6,6 +6,7 @@
 use std::io::{Error, ErrorKind};
 
 use ca::PassKey;
+use policies::words::entrance;
 use policies::words::postgres::TlsFault;
 use rustls::{AlertDescription, Error as TlsError};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -89,7 +90,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     if !has_tls(&mut io).await? {
-        return Err(ConnectError::Violation("it does not offer TLS".to_owned()));
+        return Err(ConnectError::Violation(entrance::NO_TLS.to_owned()));
     }
     encrypt(io, trust).await
 }
@@ -109,9 +110,7 @@ where
     match io.read_u8().await.map_err(ConnectError::Io)? {
         YES => Ok(true),
         b'N' => Ok(false),
-        _other => Err(ConnectError::Violation(
-            "it does not speak PostgreSQL".to_owned(),
-        )),
+        _other => Err(ConnectError::Violation(entrance::NO_POSTGRES.to_owned())),
     }
 }
 
@@ -238,7 +237,7 @@ where
         let (kind, body) = read_message(tls, &mut room).await?;
         size = size.saturating_add(body.len());
         if size > GREETING_MAX {
-            return Err(violation("it says too much while we log in"));
+            return Err(violation(entrance::TALKS_IN_LOGIN));
         }
         match kind {
             b'R' => {
@@ -259,7 +258,7 @@ where
             }
             b'S' | b'N' => {}
             b'Z' if admitted => {}
-            _other => return Err(violation("it sends what has no place in a login")),
+            _other => return Err(violation(entrance::OUT_OF_PLACE)),
         }
         greeting.keep(kind, &body);
         if kind == b'Z' {
@@ -323,13 +322,13 @@ fn backend_key(body: &[u8]) -> Result<BackendKey, LoginError> {
     let mut fields = Fields::new(b'K', body);
     let pid = fields
         .i32()
-        .map_err(|_short| violation("its key is cut short"))?;
+        .map_err(|_short| violation(entrance::KEY_CUT))?;
     match fields.rest() {
         secret if (4..=256).contains(&secret.len()) => Ok(BackendKey {
             pid,
             secret: secret.to_vec(),
         }),
-        _other => Err(violation("its key has an impossible length")),
+        _other => Err(violation(entrance::KEY_LENGTH)),
     }
 }
 
@@ -343,7 +342,7 @@ fn accepted(body: &[u8], with_password: bool) -> Result<(), LoginError> {
 
 pub(crate) fn refused(body: &[u8]) -> LoginError {
     let Ok(said) = wire::complaint(b'E', body) else {
-        return violation("its error is cut short");
+        return violation(entrance::ERROR_CUT);
     };
     let text = format!(
         "{}: {}",
@@ -377,7 +376,7 @@ where
         match read_message(tls, &mut room).await? {
             (b'Z', _idle) => return Ok(()),
             (kind @ (b'T' | b'D' | b'C' | b'E' | b'N' | b'S'), body) => take(kind, &body)?,
-            _other => return Err(violation("it does not answer a question")),
+            _other => return Err(violation(entrance::NO_ANSWER)),
         }
     }
 }
@@ -404,15 +403,15 @@ pub(crate) async fn read_message<R: AsyncRead + Unpin>(
         let length = from.read_u32().await.map_err(tls_error)?;
         let body = length.checked_sub(4);
         let body = body.and_then(|body| usize::try_from(body).ok());
-        let body = body.ok_or_else(|| violation("it claims an impossible length"))?;
+        let body = body.ok_or_else(|| violation(entrance::LENGTH))?;
         let left = room.checked_sub(body);
-        *room = left.ok_or_else(|| violation("it says too much"))?;
+        *room = left.ok_or_else(|| violation(entrance::TALKS))?;
         let kept = match kind {
             _any if length <= SERVER_MESSAGE_MAX => body,
             b'D' => body,
             b'E' => LONG_KEPT,
             b'N' => 0,
-            _other => return Err(violation("it claims an impossible length")),
+            _other => return Err(violation(entrance::LENGTH)),
         };
         let mut bytes = vec![0; kept];
         from.read_exact(&mut bytes).await.map_err(tls_error)?;

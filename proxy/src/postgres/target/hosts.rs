@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use control::ledger::chain::hex;
+use policies::words::entrance;
 use policies::{HostPort, Login, PostgresEndpoint, PostgresHost, SessionAttrs};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time;
@@ -333,12 +334,12 @@ where
         match back::read_message(tls, &mut room).await? {
             (b'D', body) => found = row(&body).map(|row| text(&row, 0)),
             (b'Z', _idle) => {
-                let odd = || ConnectError::Violation("it does not say what it is".to_owned());
+                let odd = || ConnectError::Violation(entrance::UNTOLD.to_owned());
                 return Ok(found.ok_or_else(odd)?);
             }
             (b'T' | b'C' | b'E' | b'N' | b'S', _body) => {}
             _other => {
-                let odd = "it does not answer a question".to_owned();
+                let odd = entrance::NO_ANSWER.to_owned();
                 return Err(ConnectError::Violation(odd).into());
             }
         }

@@ -4,18 +4,18 @@
 //! Pure: knows no channel and no recording. The bytes pass as they came; they are counted and digested as two streams
 //! besides. Where the files inside cannot be told apart, that is said once, and the streams are all that is told.
 
+use policies::words::rsync::{self as words, Lost};
+
 use super::command::{Clear, Word};
 use super::operation::{Ended, Operation};
 use super::path::{self, Vague};
 use super::sum::Stream;
-use lost::Lost;
 use stream::Streams;
 
 mod entry;
 mod frames;
 mod greeting;
 mod listing;
-mod lost;
 mod options;
 mod scene;
 mod sink;
@@ -264,10 +264,7 @@ impl Rsync {
     pub fn begin(invocation: Invocation) -> (Self, Operation) {
         let (files, notes) = match Streams::new(&invocation) {
             Ok(streams) => (Some(Box::new(streams)), Vec::new()),
-            Err(odd) => {
-                let why = format!("its streams, not its files, by `{odd}`");
-                (None, vec![why])
-            }
+            Err(odd) => (None, vec![words::streams_by(&odd)]),
         };
         let begun = Self {
             up: Stream::default(),
@@ -317,7 +314,7 @@ impl Rsync {
 
     /// Follows its files no further, and says so.
     fn lose(&mut self, from_client: bool, lost: Lost) -> Vec<Operation> {
-        self.notes = vec!["its streams, not all of its files".to_owned()];
+        self.notes = vec![words::STREAMS.to_owned()];
         let Some(mut streams) = self.files.take() else {
             return Vec::new();
         };
@@ -352,7 +349,7 @@ impl Rsync {
             Some(0) => Ended::Done,
             Some(code) => Ended::Failed {
                 code,
-                message: format!("exit status {code}"),
+                message: words::exit_status(code),
             },
         };
         let mut left = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ca::{Pass, PassKey};
 use jiff::Timestamp;
+use policies::words::entrance;
 use policies::{Algorithms, Endpoint, HostPort, Login, SshEndpoint};
 use russh::client::{self, Handle, Msg};
 use russh::{AlgorithmKind, Channel, ChannelId, Disconnect};
@@ -269,7 +270,7 @@ pub(super) fn speaks_ssh(endpoint: &Endpoint) -> Result<&SshEndpoint, ConnectErr
     match endpoint {
         Endpoint::Ssh(endpoint) => Ok(endpoint),
         Endpoint::Postgres(_) => {
-            let odd = "the target does not speak SSH".to_owned();
+            let odd = entrance::NO_SSH.to_owned();
             Err(ConnectError::Violation(odd))
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ca::{PassKey, SigningError};
 use policies::Algorithms;
+use policies::words::entrance;
 use russh::MethodKind;
 use russh::client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse as Reply};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, ssh_key};
@@ -55,7 +56,7 @@ pub(super) async fn enter<H: Handler>(
         }
         PassKey::Own => return Ok(Err(ConnectError::Direct)),
         PassKey::Postgres { .. } => {
-            let not_ours = "what tidegate has for it is not for SSH".to_owned();
+            let not_ours = entrance::NOT_FOR_SSH.to_owned();
             return Ok(Err(ConnectError::Violation(not_ours)));
         }
     };
@@ -84,7 +85,7 @@ fn judged(answer: &AuthResult) -> Result<(), ConnectError> {
 
 /// A no.
 pub(super) fn refused() -> ConnectError {
-    ConnectError::Refused("it does not accept what tidegate showed".to_owned())
+    ConnectError::Refused(entrance::REFUSED.to_owned())
 }
 
 /// By which digest an RSA key signs, given the best that the server says it knows (RFC 8308, section 3.1). One that

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use policies::words::offence;
+use policies::words::{entrance, offence};
 use russh::client::DisconnectReason;
 
 use super::entry;
@@ -62,7 +62,7 @@ impl Fate {
             (_, Some(Ended::Unreadable)) => ConnectError::Unreadable,
             (ConnectError::Io(_), Some(Ended::Left | Ended::NoMethod)) => entry::refused(),
             (ConnectError::Io(_), Some(Ended::Broken | Ended::Violation) | None) => {
-                let ended = "its connection ended while tidegate logged in".to_owned();
+                let ended = entrance::ENDED.to_owned();
                 ConnectError::Violation(ended)
             }
             (failed, _) => failed,

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use ca::PassKey;
 use jiff::Timestamp;
+use policies::words::entrance;
 use policies::{Hop, HostPort};
 use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -72,9 +73,9 @@ pub(crate) async fn through(
 fn onward(failed: russh::Error, to: &HostPort) -> ConnectError {
     let why = match failed {
         russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
-            "its sshd_config does not permit it (AllowTcpForwarding, PermitOpen)"
+            entrance::NOT_ONWARD
         }
-        russh::Error::ChannelOpenFailure(_) => "nobody answers it there",
+        russh::Error::ChannelOpenFailure(_) => entrance::NOBODY_THERE,
         other => return broken(other),
     };
     ConnectError::Onward {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use jiff::Timestamp;
+use policies::words::entrance;
 use policies::{Login, SshEndpoint};
 use russh::ChannelMsg;
 use tokio::time;
@@ -63,7 +64,7 @@ pub(crate) async fn run(
             _ => {}
         }
         if out.len().saturating_add(err.len()) > ANSWER_MAX {
-            let endless = "its answer has no end".to_owned();
+            let endless = entrance::ENDLESS.to_owned();
             return Err(ConnectError::Violation(endless));
         }
     }

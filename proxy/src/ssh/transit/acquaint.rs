@@ -6,6 +6,8 @@
 //! took the bastion's address speak with each other, and nobody else.
 
 use policies::words::Shown;
+use policies::words::clear as odd;
+use policies::words::entrance;
 use policies::words::transit::Carried;
 use policies::{Endpoint, Target};
 use recorder::{AppendError, Frame, Stream};
@@ -95,12 +97,12 @@ impl Meeting<'_> {
         self.both.down.take(came);
         while let Some(unit) = self.both.down.next().map_err(other_server)? {
             if let Unit::Sealed(_) = unit {
-                return Err(other_server(Odd("no host key")));
+                return Err(other_server(Odd(odd::NO_HOST_KEY)));
             }
             if let Some(name) = unit.name()
                 && !is_tidegate(name.as_bytes())
             {
-                return Err(ConnectError::Impostor("it is no tidegate".to_owned()));
+                return Err(ConnectError::Impostor(entrance::NO_TIDEGATE.to_owned()));
             }
             let judged = unit.host_key().map(|key| self.pin.judge_in_passing(key));
             let judged = judged.transpose();
@@ -121,9 +123,7 @@ impl Meeting<'_> {
         self.both.up.take(came);
         while let Some(unit) = self.both.up.next().map_err(misused)? {
             if let Unit::Sealed(_) = unit {
-                return Err(ConnectError::Misused(
-                    "encrypted before there is a host key",
-                ));
+                return Err(ConnectError::Misused(odd::EARLY));
             }
             if let Some(name) = unit.name() {
                 name.clone_into(&mut self.client);
@@ -152,14 +152,12 @@ fn misused(Odd(why): Odd) -> ConnectError {
 
 /// It does not even begin as a tidegate does.
 fn other_server(Odd(why): Odd) -> ConnectError {
-    ConnectError::Impostor(format!("it sends {why}"))
+    ConnectError::Impostor(odd::sends(why))
 }
 
 fn pin(target: &Target) -> Result<Pin, ConnectError> {
     let Endpoint::Ssh(endpoint) = &target.endpoint else {
-        return Err(ConnectError::Violation(
-            "it speaks another protocol".to_owned(),
-        ));
+        return Err(ConnectError::Violation(entrance::OTHER_PROTOCOL.to_owned()));
     };
     Pin::read(endpoint).map_err(ConnectError::Unproven)
 }

@@ -2,6 +2,8 @@
 //! exchange (RFC 4253, sections 4.2, 6 and 7). Whole units only, of known kinds, and not many bytes, so that
 //! nothing but the beginning of an SSH connection goes by here. What follows it is encrypted for its ends.
 
+use policies::words::clear as odd;
+
 /// The longest identification, in bytes, with its line's end (RFC 4253, section 4.2).
 const LINE_MAX: usize = 255;
 
@@ -120,7 +122,7 @@ impl Clear {
         let Some(unit) = unit else { return Ok(None) };
         self.passed = self.passed.saturating_add(unit.bytes().len());
         if self.passed > CLEAR_MAX {
-            return Err(Odd("more than 64 KiB in clear"));
+            return Err(Odd(odd::MUCH));
         }
         Ok(Some(unit))
     }
@@ -130,12 +132,12 @@ impl Clear {
         let expected = b"SSH-2.0-";
         let seen = self.held.len().min(expected.len());
         if self.held.get(..seen) != expected.get(..seen) {
-            return Err(Odd("no identification of SSH 2.0"));
+            return Err(Odd(odd::NO_SSH_2));
         }
         let Some(end) = self.held.iter().position(|byte| *byte == b'\n') else {
             return match self.held.len() {
                 ..LINE_MAX => Ok(None),
-                _ => Err(Odd("an identification that does not end")),
+                _ => Err(Odd(odd::ENDLESS_NAME)),
             };
         };
         let line = self.split(end.saturating_add(1));
@@ -143,7 +145,7 @@ impl Clear {
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let plain = text.iter().all(|byte| (b' '..=b'~').contains(byte));
         if line.len() > LINE_MAX || !plain {
-            return Err(Odd("an identification that is none"));
+            return Err(Odd(odd::NO_NAME));
         }
         self.phase = Phase::Named;
         Ok(Some(Unit::Identification(line)))
@@ -157,7 +159,7 @@ impl Clear {
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
         let whole = length.saturating_add(4);
         if !(16..=PACKET_MAX).contains(&whole) || !whole.is_multiple_of(8) {
-            return Err(Odd("a packet of no possible length"));
+            return Err(Odd(odd::PACKET_LENGTH));
         }
         if self.held.len() < whole {
             return Ok(None);
@@ -165,10 +167,10 @@ impl Clear {
         let packet = self.split(whole);
         let (padding, number) = match packet.get(4..6) {
             Some(&[padding, number]) => (usize::from(padding), number),
-            _short => return Err(Odd("a packet that is cut short")),
+            _short => return Err(Odd(odd::PACKET_CUT)),
         };
         if padding < 4 || padding.saturating_add(2) > length {
-            return Err(Odd("a packet of no possible padding"));
+            return Err(Odd(odd::PACKET_PADDING));
         }
         self.enter(number)?;
         Ok(Some(Unit::Packet(packet)))
@@ -181,7 +183,7 @@ impl Clear {
             (Phase::Named, KEXINIT) => self.phase = Phase::Keying,
             (Phase::Keying, number) if EXCHANGE.contains(&number) => self.exchanged = true,
             (Phase::Keying, NEWKEYS) if self.exchanged => self.phase = Phase::Sealed,
-            _other => return Err(Odd("a message that is no part of a key exchange")),
+            _other => return Err(Odd(odd::NO_EXCHANGE)),
         }
         Ok(())
     }

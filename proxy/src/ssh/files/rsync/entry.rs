@@ -4,9 +4,10 @@
 //! Keeps the name, the mode, the size and where a link leads; of everything else only how long it is. Access lists and
 //! extended attributes are read one by one, so that what has not come whole is never more than a few names.
 
+use policies::words::rsync::Lost;
+
 use super::greeting::Terms;
 use super::listing::{Entry, Kind, Lists};
-use super::lost::Lost;
 use super::options::Options;
 use super::wire::{Cut, Halt};
 

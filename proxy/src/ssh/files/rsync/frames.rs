@@ -1,6 +1,6 @@
 //! What is packed into frames: the data of a stream, and messages between them (`io.c` of rsync: `read_a_msg`).
 
-use super::lost::Lost;
+use policies::words::rsync::Lost;
 
 /// The longest message, in bytes: a path, and a kilobyte around it (`BIGPATHBUFLEN`).
 const MESSAGE_MAX: usize = 4096 + 1024;

@@ -1,6 +1,7 @@
 //! How both ends begin: versions, flags, and what they agree on (`compat.c` of rsync: `setup_protocol`).
 
-use super::lost::Lost;
+use policies::words::rsync::Lost;
+
 use super::options::Options;
 use super::wire::{Cut, Halt};
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::lost::Lost;
+use policies::words::rsync::Lost;
 
 /// How much is kept of one transfer's lists, in bytes: the names, and what each entry costs besides.
 pub(super) const HELD_MAX: usize = 8 * 1024 * 1024;

@@ -1,8 +1,9 @@
 //! What both ends' streams are about: what was agreed on, which files there are, and what is told of them.
 
+use policies::words::rsync::Lost;
+
 use super::greeting::Terms;
 use super::listing::Lists;
-use super::lost::Lost;
 use super::options::Options;
 use super::telling::{BASIS, LOCAL_CHANGE, NAMED, Telling};
 use super::wire::{Cut, Halt};

@@ -1,7 +1,8 @@
 //! What the end that gets the files says: which it wants, what it has of them, and what else it changes (`generator.c` of
 //! rsync).
 
-use super::lost::Lost;
+use policies::words::rsync::Lost;
+
 use super::scene::{Blocks, Item, Scene};
 use super::source::{deleted, rule, some};
 use super::wire::{Cut, Halt, Indexes, Mark};

@@ -3,9 +3,10 @@
 //!
 //! Keeps no contents: they are counted and digested. What is compressed is counted only.
 
+use policies::words::rsync::Lost;
+
 use super::entry::{self, Before, Behind, Next};
 use super::listing::Kind;
-use super::lost::Lost;
 use super::scene::{Blocks, Item, Scene};
 use super::telling::{Going, Manner};
 use super::wire::{Cut, Halt, Indexes, Mark};

@@ -5,11 +5,12 @@
 //! [`HELD_MAX`](super::listing::HELD_MAX)) and of each direction no more than one thing that has not come whole
 //! ([`THING_MAX`]). Where either end says what rsync does not say, that is the end of it.
 
+use policies::words::rsync::{self as words, Lost, who};
+
 use super::Invocation;
 use super::frames::{Frames, Piece};
 use super::greeting::Greeting;
 use super::listing::Lists;
-use super::lost::Lost;
 use super::options::Options;
 use super::scene::Scene;
 use super::sink::Sink;
@@ -162,28 +163,22 @@ impl Streams {
         if let Some(going) = self.source.left() {
             self.scene.telling.ends(going, Ended::Unanswered);
         }
-        let who = who(from_client);
-        let why = format!("its files are told apart no further, {who} sent {lost}");
-        self.scene.telling.lost(why);
+        self.scene
+            .telling
+            .lost(words::no_further(from_client, lost));
     }
 
     /// What is to be said of the whole of it.
     pub(super) fn notes(&self) -> Vec<String> {
-        let mut notes = vec![format!("{} files passed", self.scene.telling.files)];
+        let mut notes = vec![words::passed(self.scene.telling.files)];
         notes.extend(self.scene.telling.unsaid());
-        for (bit, what) in [
-            (1, "not everything could be read"),
-            (2, "files had vanished"),
-            (4, "not everything was deleted"),
-        ] {
+        for (bit, what) in words::FAULTS {
             if self.source.faults & bit != 0 {
                 notes.push(what.to_owned());
             }
         }
-        notes.extend(self.verdict.map(|(from_client, code)| {
-            let who = who(from_client);
-            format!("{who} ended with error {code}")
-        }));
+        let verdict = self.verdict;
+        notes.extend(verdict.map(|(from_client, code)| words::ended_with(from_client, code)));
         notes
     }
 
@@ -284,13 +279,5 @@ impl Streams {
             _ => return Err(Lost::Message),
         }
         self.scene.telling.passes(text.len().saturating_add(HEAD))
-    }
-}
-
-fn who(from_client: bool) -> &'static str {
-    if from_client {
-        "the client"
-    } else {
-        "the target"
     }
 }

@@ -1,7 +1,8 @@
 //! What is told of a transfer: operations on files, as they are known from its stream.
 
+use policies::words::rsync::{self as words, Lost};
+
 use super::listing::{Entry, Kind};
-use super::lost::Lost;
 use super::{FAILURE, Invocation};
 use crate::ssh::files::operation::{Ended, Operation};
 use crate::ssh::files::scp::cut;
@@ -134,7 +135,7 @@ impl Telling {
     pub(super) fn begins(&mut self, entry: &Entry, blocks: i32, manner: Manner) -> Going {
         let mut detail = self.way(entry);
         if entry.sent {
-            detail.push_str(", once more");
+            detail.push_str(words::AGAIN);
         }
         let operation = self.operation("transfer", &entry.name(), detail);
         self.told.push(operation.clone());
@@ -161,12 +162,12 @@ impl Telling {
         match going.manner {
             Manner::Plain => {}
             Manner::Compressed(name) => {
-                notes.push(format!("counted as it passed, compressed by {name}"));
+                notes.push(words::compressed(name));
             }
-            Manner::Appended => notes.push("appended to what was there".to_owned()),
+            Manner::Appended => notes.push(words::APPENDED.to_owned()),
         }
         if going.kept > 0 {
-            notes.push(format!("{} blocks of what was there", going.kept));
+            notes.push(words::kept(going.kept));
         }
         let none = recorder::Transfer::default();
         if self.takes {
@@ -209,7 +210,7 @@ impl Telling {
             &entry.link
         };
         if !to.is_empty() {
-            operation.note(&format!("to {:?}", String::from_utf8_lossy(to)));
+            operation.note(&words::to(&String::from_utf8_lossy(to)));
         }
         // A receiver says that it makes a directory, or changes something, before it does. What the client's makes of
         // anything, nobody else sees.
@@ -225,14 +226,13 @@ impl Telling {
     pub(super) fn unsent(&mut self, entry: &Entry) {
         let detail = self.way(entry);
         let operation = self.operation("transfer", &entry.name(), detail);
-        self.told
-            .push(failed(operation, "it was not sent".to_owned()));
+        self.told.push(failed(operation, words::UNSENT.to_owned()));
     }
 
     /// A file that has arrived, so that its source removes it.
     pub(super) fn arrived(&mut self, entry: &Entry) {
         let action = if self.takes { "close" } else { "remove" };
-        let detail = "the receiver has it whole".to_owned();
+        let detail = words::ARRIVED.to_owned();
         let operation = self.operation(action, &entry.name(), detail);
         let ended = if self.takes {
             Ended::Done
@@ -261,7 +261,7 @@ impl Telling {
             return;
         }
         let text = String::from_utf8_lossy(&cut(text.trim_ascii(), MESSAGE_MAX)).into_owned();
-        let mut operation = Operation::new("message", &[], &[], format!("of {who}"));
+        let mut operation = Operation::new("message", &[], &[], words::of(who));
         operation.number = self.number();
         self.told.push(failed(operation, text));
     }
@@ -276,7 +276,7 @@ impl Telling {
     /// What is told of messages and deleted names that were too many.
     pub(super) fn unsaid(&self) -> Option<String> {
         let more = self.said.checked_sub(SAID_OFTEN).filter(|more| *more > 0)?;
-        Some(format!("{more} messages and deleted names more"))
+        Some(words::unsaid(more))
     }
 
     fn has_said_enough(&mut self) -> bool {

@@ -3,7 +3,7 @@
 //!
 //! Takes nothing out of a stream that is not all there, and believes no length before it has looked.
 
-use super::lost::Lost;
+use policies::words::rsync::Lost;
 
 /// Why something was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
