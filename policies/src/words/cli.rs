@@ -6,14 +6,18 @@
 mod accounts;
 mod asked;
 mod bastion;
+pub mod connection;
 pub mod doctor;
+pub mod doing;
 mod groups;
 pub mod ledger;
 pub mod left;
 mod locks;
 mod next;
 mod onetime;
+pub mod outcome;
 mod policy;
+pub mod prompts;
 mod roles;
 pub mod serving;
 mod setup;

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use control::api::wire::{AuditView, List, Trust};
 use control::ledger::Happening;
+use policies::words::cli::doing;
 use policies::words::cli::ledger as words;
 use serde_json::Value;
 
@@ -89,7 +90,7 @@ pub(crate) async fn audit(context: &Context, verb: AuditVerb) -> Outcome {
         AuditVerb::Ls { after, limit } => (after, limit),
         AuditVerb::Verify(args) => return proof::verify(context, &args).await,
     };
-    let doing = "read the audit log";
+    let doing = doing::READ_AUDIT;
     let path = match after {
         Some(after) => format!("/v1/audit?after={after}&limit={limit}"),
         None => format!("/v1/audit?last={limit}"),
@@ -141,7 +142,7 @@ pub(crate) async fn ca(context: &Context, verb: CaVerb) -> Outcome {
 
 /// What the bastion says of itself, from whoever proves to be it by the CA at hand.
 pub(crate) async fn trust(context: &Context) -> Result<Trust, Failure> {
-    let doing = "read the bastion's CAs";
+    let doing = doing::READ_CAS;
     let client: Client = match context.client(doing) {
         Ok(client) => client,
         Err(failure) => {

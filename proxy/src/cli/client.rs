@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use control::api::wire::{List, Problem};
 use jiff::Timestamp;
-use policies::words::cli::{self, Trouble};
+use policies::words::cli::{self, Trouble, connection};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use rustls::CertificateError;
@@ -189,12 +189,15 @@ impl Client {
         match problem {
             None if exit == Exit::NotLoggedIn => Failure::new(
                 exit,
-                cli::not_logged_in(&format!("cannot {doing}"), &self.url),
+                cli::not_logged_in(&connection::cannot(doing), &self.url),
             ),
-            None => Failure::new(exit, cli::odd_answer(&format!("it answered {status}"))),
+            None => Failure::new(
+                exit,
+                cli::odd_answer(&connection::answered(&status.to_string())),
+            ),
             Some(problem) => {
                 let why = match problem.reference {
-                    Some(reference) => format!("{} (ref {reference})", problem.detail),
+                    Some(reference) => connection::with_reference(&problem.detail, &reference),
                     None => problem.detail,
                 };
                 // One line each: what a server says must not pass for a line of ours.
@@ -219,7 +222,7 @@ impl Client {
             }
             Some(rustls::Error::AlertReceived(_)) => Failure::new(
                 Exit::NotLoggedIn,
-                cli::not_logged_in("the bastion refuses this login", &self.url),
+                cli::not_logged_in(connection::LOGIN_REFUSED, &self.url),
             ),
             Some(rustls::Error::InvalidMessage(_)) => {
                 Failure::new(Exit::Unreachable, cli::not_the_api(&self.url))
@@ -299,12 +302,12 @@ fn silence(error: &reqwest::Error) -> String {
         ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
     };
     let fact = match io_fault(error) {
-        Some(ConnectionRefused) => "connection refused: nothing listens there",
-        Some(ConnectionReset) => "it ended the connection",
-        Some(HostUnreachable | NetworkUnreachable) => "no way leads there",
-        Some(TimedOut) => "it does not answer in time",
-        _unknown if error.is_timeout() => "it does not answer in time",
-        _unknown if chain(error).contains("dns") => "its name has no address",
+        Some(ConnectionRefused) => connection::NOBODY_LISTENS,
+        Some(ConnectionReset) => connection::ENDED,
+        Some(HostUnreachable | NetworkUnreachable) => connection::NO_WAY,
+        Some(TimedOut) => connection::NOT_IN_TIME,
+        _unknown if error.is_timeout() => connection::NOT_IN_TIME,
+        _unknown if chain(error).contains("dns") => connection::NO_ADDRESS,
         _unknown => return chain(error),
     };
     fact.to_owned()

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use policies::words::cli;
+use policies::words::cli::{self, doing};
 use policies::{HostPort, Protocol};
 
 use crate::cli::context::Context;
@@ -86,7 +86,7 @@ fn with_file(protocol: Protocol, file: Option<&Path>, command: &str) -> String {
 
 /// The block's text, and a command that uses it.
 async fn body(context: &Context, protocol: Protocol) -> Result<(String, String), Failure> {
-    let bastion = context.login("write the configuration")?;
+    let bastion = context.login(doing::WRITE_CONFIG)?;
     let list = targets::listed(context).await?;
     let at = match protocol {
         Protocol::Ssh => &bastion.ssh,

@@ -2,7 +2,7 @@
 
 use control::Clock;
 use jiff::Timestamp;
-use policies::words::cli;
+use policies::words::cli::{self, connection};
 use zeroize::Zeroizing;
 
 use crate::cli::client::{Client, trusting};
@@ -53,7 +53,7 @@ impl Context {
     /// The login, if it holds. `doing` completes "cannot …".
     pub(crate) fn login(&self, doing: &str) -> Result<Bastion, Failure> {
         let url = self.url()?;
-        let what = format!("cannot {doing}");
+        let what = connection::cannot(doing);
         match self.state.bastion()?.filter(|bastion| bastion.url == url) {
             None => Err(Failure::new(
                 Exit::NotLoggedIn,

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use control::api::wire::{Check, List, WhoAmI};
 use policies::words::cli::doctor as words;
 use policies::words::cli::doctor::Finding;
+use policies::words::cli::doing;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -69,7 +70,7 @@ fn view(finding: Finding) -> Check {
 }
 
 fn login(context: &Context) -> Finding {
-    match context.login("look at the login") {
+    match context.login(doing::LOOK_AT_LOGIN) {
         Ok(bastion) => words::login_holds(
             bastion.principal.as_str(),
             &when::ahead(bastion.expires_at, context.now()),
@@ -111,12 +112,12 @@ fn program(context: &Context, name: &str, package: &str) -> Finding {
 
 async fn server(context: &Context) -> Vec<Check> {
     let asked = async {
-        let client = context.client("ask the server")?;
-        let me: WhoAmI = client.get("ask the server", "/v1/whoami").await?;
+        let client = context.client(doing::ASK_SERVER)?;
+        let me: WhoAmI = client.get(doing::ASK_SERVER, "/v1/whoami").await?;
         let behind = context.now().duration_since(me.now).as_secs();
         let mut checks = vec![view(words::clock(behind, behind.abs() <= SKEW_MAX))];
         match client
-            .get::<List<Check>>("ask the server to look at itself", "/v1/checks")
+            .get::<List<Check>>(doing::ASK_ABOUT_ITSELF, "/v1/checks")
             .await
         {
             Ok(list) => checks.extend(list.items),

@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 use control::Amounts;
 use control::api::wire::{Ended, Ending, GrantView, List, SessionView, TargetView};
+use policies::words::cli::doing;
 use policies::words::{budget, cli};
 use policies::{Measure, PrincipalName, Reason, TargetName};
 
@@ -107,11 +108,11 @@ pub(crate) async fn grants(context: &Context, verb: GrantsVerb) -> Outcome {
             } else {
                 "in_force=true"
             };
-            let list = in_sight(context, "list grants", which).await?;
+            let list = in_sight(context, doing::LIST_GRANTS, which).await?;
             context.printer.list(&list, &list.items)
         }
         GrantsVerb::Show { id } => {
-            let doing = format!("show {id}");
+            let doing = doing::show(&id);
             let path = format!("/v1/grants/{}", segment(&id));
             let grant: GrantView = context.client(&doing)?.get(&doing, &path).await?;
             context.printer.one(&grant)
@@ -127,7 +128,7 @@ async fn in_sight(context: &Context, doing: &str, which: &str) -> Result<List<Gr
 
 /// Ends one grant, or every grant of a person or a target.
 pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
-    let doing = "revoke";
+    let doing = doing::REVOKE;
     let ids = meant(context, doing, &args).await?;
     if ids.is_empty() {
         return Err(Failure::new(Exit::NotFound, cli::nothing_to_revoke()));
@@ -137,7 +138,7 @@ pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
         tally = Tally::of(Wish::Over);
         let question = cli::revoke_question(ids.len());
         args.assent
-            .confirmed(&context.surroundings, &question, "revoke them")
+            .confirmed(&context.surroundings, &question, doing::REVOKE_THEM)
             .await?;
     }
     let client = context.client(doing)?;
@@ -146,7 +147,7 @@ pub(crate) async fn revoke(context: &Context, args: RevokeArgs) -> Outcome {
     };
     for id in &ids {
         let path = format!("/v1/grants/{}/revoke", segment(id));
-        let answer = client.post(&format!("revoke {id}"), &path, &ending).await;
+        let answer = client.post(&doing::revoke(&id), &path, &ending).await;
         // The first failure is told by whoever ends the program.
         let further = tally.count(answer);
         if let Some((exit, trouble)) = further.and_then(|one| Some((one.exit, one.trouble?))) {

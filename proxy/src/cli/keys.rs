@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use ca::sshsig::{self, LOGIN_NAMESPACE};
-use policies::words::cli;
+use policies::words::cli::{self, doing};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PublicKey};
@@ -113,7 +113,8 @@ impl Candidate {
             Self::File { path } => path,
         };
         let shown = path.to_string_lossy().into_owned();
-        let odd = |found: &str| Failure::new(Exit::Error, cli::file("read the key", &shown, found));
+        let odd =
+            |found: &str| Failure::new(Exit::Error, cli::file(doing::READ_KEY, &shown, found));
         let text = std::fs::read_to_string(&path).map_err(|error| odd(&error.to_string()))?;
         let text = Zeroizing::new(text);
         let key = PrivateKey::from_openssh(text.as_bytes())
@@ -165,8 +166,5 @@ async fn by_agent(key: &PublicKey, socket: &Path, text: &str) -> Result<String, 
 }
 
 fn unsigned(found: &str) -> Failure {
-    Failure::new(
-        Exit::Error,
-        cli::refused("sign with the SSH key", found, None),
-    )
+    Failure::new(Exit::Error, cli::refused(doing::SIGN, found, None))
 }

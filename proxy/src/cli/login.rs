@@ -9,7 +9,7 @@ use ca::sshsig::{LOGIN_NAMESPACE, LOGIN_NAMESPACE_1, login_text};
 use clap::Args;
 use control::api::wire::{Challenge, ChallengeOrder, LoggedIn, LoginOrder, Trust, WhoAmI};
 use policies::HostPort;
-use policies::words::cli;
+use policies::words::cli::{self, connection, doing};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
         return Err(Failure::new(Exit::Usage, cli::not_a_fingerprint(text)));
     }
     let (client, ca_pem) = trusted(context, &url, args).await?;
-    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("log in", found, None));
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused(doing::LOG_IN, found, None));
     let ca = tls::fingerprint(ca_pem.as_bytes()).map_err(|error| odd(&chain(&error)))?;
     let applicant = applicant()?;
     let tried = candidates(&context.surroundings, args.identity.as_deref()).await?;
@@ -108,7 +108,7 @@ async fn first_contact(
     let kept = last.as_ref().map(|last| last.fingerprint.as_str());
     let odd = |error: &tls::TlsError| Failure::new(Exit::Error, cli::odd_answer(&chain(error)));
     let stranger = Client::new(url, tls::first_contact().map_err(|error| odd(&error))?)?;
-    let trust: Trust = stranger.get("read the bastion's CA", "/v1/trust").await?;
+    let trust: Trust = stranger.get(doing::READ_CA, "/v1/trust").await?;
     let got = tls::fingerprint(trust.x509_login_ca.as_bytes()).map_err(|error| odd(&error))?;
     match (named, kept) {
         (Some(want), _) | (None, Some(want)) if want == got => {}
@@ -139,7 +139,7 @@ async fn first_contact(
 }
 
 fn applicant() -> Result<Applicant, Failure> {
-    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("make keys", found, None));
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused(doing::MAKE_KEYS, found, None));
     Applicant::create().map_err(|error| odd(&chain(&error)))
 }
 
@@ -150,12 +150,14 @@ async fn prove(
     applicant: &Applicant,
     ttl: Option<Duration>,
 ) -> Result<LoggedIn, Failure> {
-    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("log in", found, None));
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused(doing::LOG_IN, found, None));
     let public_key = signer.public()?;
     let order = ChallengeOrder {
         public_key: public_key.clone(),
     };
-    let given: Challenge = client.post("log in", "/v1/login/challenge", &order).await?;
+    let given: Challenge = client
+        .post(doing::LOG_IN, "/v1/login/challenge", &order)
+        .await?;
     let ssh_public_key = applicant
         .ssh_public()
         .map_err(|error| odd(&chain(&error)))?;
@@ -172,7 +174,7 @@ async fn prove(
         csr,
         ttl_seconds: ttl.map(|ttl| ttl.as_secs()),
     };
-    client.post("log in", "/v1/login", &order).await
+    client.post(doing::LOG_IN, "/v1/login", &order).await
 }
 
 /// What is signed. Nothing, where the server wants something else: it may want it for another bastion.
@@ -195,7 +197,7 @@ fn keep(
     applicant: &Applicant,
     logged_in: LoggedIn,
 ) -> Outcome {
-    let odd = |found: &str| Failure::new(Exit::Error, cli::refused("log in", found, None));
+    let odd = |found: &str| Failure::new(Exit::Error, cli::refused(doing::LOG_IN, found, None));
     let LoggedIn {
         principal,
         ssh_certificate,
@@ -332,7 +334,7 @@ pub(crate) fn status(context: &Context) -> Outcome {
         .bastion()?
         .filter(|bastion| bastion.url == url);
     let Some(bastion) = bastion else {
-        let trouble = cli::not_logged_in("cannot show the login", &url);
+        let trouble = cli::not_logged_in(connection::NO_LOGIN_TO_SHOW, &url);
         return Err(Failure::new(Exit::NotLoggedIn, trouble));
     };
     let valid = bastion.valid(context.now());
@@ -341,7 +343,7 @@ pub(crate) fn status(context: &Context) -> Outcome {
         Ok(())
     } else {
         let ended = when::instant(bastion.expires_at, context.now());
-        let trouble = cli::login_expired("the login does not hold", &url, &ended);
+        let trouble = cli::login_expired(connection::LOGIN_ENDED, &url, &ended);
         Err(Failure::new(Exit::NotLoggedIn, trouble))
     }
 }
@@ -361,14 +363,14 @@ impl Row for WhoAmI {
 
 /// Asks the server who the caller is.
 pub(crate) async fn whoami(context: &Context) -> Outcome {
-    let doing = "ask who you are";
+    let doing = doing::ASK_WHO;
     let me: WhoAmI = context.client(doing)?.get(doing, "/v1/whoami").await?;
     context.printer.one(&me)
 }
 
 /// Whether the login holds, from one small file: for `Match … exec` in `ssh_config(5)`.
 pub(crate) fn ensure(context: &Context) -> Outcome {
-    context.login("get in by the login").map(drop)
+    context.login(doing::GET_IN).map(drop)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, OneTimeOrder, OneTimeView, TargetView};
-use policies::words::cli;
+use policies::words::cli::{self, doing};
 use policies::{GrantId, HostPort, Login, Protocol, TargetName};
 use serde::Serialize;
 
@@ -86,7 +86,7 @@ pub(crate) async fn pg(context: &Context, verb: PgVerb) -> Outcome {
 }
 
 async fn url(context: &Context, args: UrlArgs) -> Outcome {
-    let doing = format!("make a URL for {}", args.target);
+    let doing = doing::make_url(&args.target);
     let bastion = context.login(&doing)?;
     let at = bastion.postgres.as_ref().ok_or_else(|| {
         let words = cli::not_spoken(Protocol::Postgres.as_str(), &bastion.url);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use policies::Protocol;
+use policies::words::cli::prompts;
 use policies::words::recordings as words;
 use recorder::Form;
 
@@ -82,13 +83,13 @@ fn speed(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches('x').parse::<f64>();
     match number {
         Ok(number) if number > 0.0 && number <= 1000.0 => Ok(number),
-        _ => Err(format!("`{text}` is not a speed such as 2 or 0.5")),
+        _ => Err(prompts::not_a_speed(text)),
     }
 }
 
 /// Reads a length of time: `90s`, `1m30s`, `500ms`, `2`, `12:30`, `1:02:03`.
 fn point(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is not a time such as 90s, 1m30s or 12:30");
+    let refuse = || prompts::not_a_time(text);
     if let Some(millis) = text.strip_suffix("ms") {
         return millis
             .parse()

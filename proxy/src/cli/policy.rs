@@ -6,6 +6,7 @@ use clap::Subcommand;
 use control::api::wire::{PolicyApplied, PolicyView};
 use control::change::{PolicyText, PolicyTexts};
 use control::offline;
+use policies::words::cli::{doing, outcome};
 use policies::words::{Shown as _, cli};
 use policies::{Diagnosis, Document, PolicySet};
 use reqwest::Method;
@@ -106,7 +107,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
             context.printer.done(&applied, &applied.digest, &said)
         }
         PolicyVerb::Show { to } => {
-            let doing = "show the policies";
+            let doing = doing::SHOW_POLICIES;
             let view: PolicyView = context.client(doing)?.get(doing, "/v1/policies").await?;
             if let Some(dir) = to {
                 let count = files::write(&dir, &view.texts)?;
@@ -115,7 +116,7 @@ pub(crate) async fn policy(context: &Context, verb: PolicyVerb) -> Outcome {
                 return context.printer.done(&view, &view.digest, &said);
             }
             let files = view.texts.documents.iter().chain(&view.texts.quorums);
-            let mut text = vec![format!("// hours and weekdays in {}", view.texts.zone)];
+            let mut text = vec![outcome::zone(&view.texts.zone)];
             text.extend(files.map(|file| format!("// {}\n{}", file.name, file.text.trim_end())));
             context
                 .printer
@@ -131,7 +132,7 @@ async fn base(
     read: &mut Read,
     (zone, replaces): (Option<String>, Option<String>),
 ) -> Result<String, Failure> {
-    let doing = "apply the policies";
+    let doing = doing::APPLY_POLICIES;
     let view: PolicyView = context.client(doing)?.get(doing, "/v1/policies").await?;
     if replaces.is_some_and(|replaced| replaced != view.digest) {
         let trouble = cli::policies_replaced(&view.digest);
@@ -180,7 +181,7 @@ async fn applied(
     (texts, base): (&PolicyTexts, &str),
     (dry_run, assent): (bool, Assent),
 ) -> Result<PolicyApplied, Failure> {
-    let doing = "apply the policies";
+    let doing = doing::APPLY_POLICIES;
     let client = context.client(doing)?;
     // What others put in force since is not taken back unseen.
     let path = format!("/v1/policies?replaces={}", segment(base));

@@ -8,7 +8,7 @@ use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use policies::words::cli::{self, Trouble};
+use policies::words::cli::{self, Trouble, prompts};
 use policies::{Diagnosis, HeldStatement, Severity};
 use serde::Serialize;
 
@@ -326,7 +326,7 @@ fn write(written: std::io::Result<()>) -> Outcome {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Failure::told(Exit::Error);
         }
-        let trouble = cli::file("write", "standard output", &error.to_string());
+        let trouble = cli::file("write", prompts::STANDARD_OUTPUT, &error.to_string());
         Failure::new(Exit::Error, trouble)
     })
 }

@@ -7,7 +7,7 @@ use std::io::{BufRead, Stdin, Write, stderr, stdin};
 use std::thread;
 
 use clap::Args;
-use policies::words::cli;
+use policies::words::cli::{self, connection, prompts};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -54,7 +54,7 @@ async fn confirmed(
     if !surroundings.interactive {
         return Err(Failure::new(
             Exit::Usage,
-            cli::flag_needed(&format!("cannot {doing}"), flag),
+            cli::flag_needed(&connection::cannot(doing), flag),
         ));
     }
     if agreed(question).await {
@@ -76,11 +76,11 @@ pub(crate) async fn passphrase(
     path: &str,
 ) -> Result<Zeroizing<String>, Failure> {
     if !surroundings.interactive {
-        let what = format!("cannot open the key `{path}`: it has a passphrase");
-        let flag = "it to an agent:  ssh-add, and run this with SSH_AUTH_SOCK set";
-        return Err(Failure::new(Exit::Usage, cli::flag_needed(&what, flag)));
+        let what = prompts::locked_key(path);
+        let trouble = cli::flag_needed(&what, prompts::AN_AGENT);
+        return Err(Failure::new(Exit::Usage, trouble));
     }
-    say(&format!("passphrase of {path}: "));
+    say(&prompts::passphrase(path));
     // Whoever listens for Ctrl-C has begun to before anything is hidden.
     tokio::task::yield_now().await;
     let hidden = Hidden::begin();

@@ -10,6 +10,7 @@ use control::api::wire::{List, RawLine};
 use control::ledger::chain::{self, GENESIS, Stored, Walk, hex};
 use control::ledger::proof::{Misfiled, Proof};
 use control::store::Backend;
+use policies::words::cli::doing;
 use policies::words::cli::{Trouble, ledger as words};
 use serde_json::json;
 
@@ -102,7 +103,7 @@ fn judged(
 
 /// Reads every line and recomputes the chain.
 async fn fetched(context: &Context, kept: Option<&Kept>) -> Result<Walk, Failure> {
-    let doing = "verify the audit log";
+    let doing = doing::VERIFY_AUDIT;
     let client = context.client(doing)?;
     let (mut last, mut head) = (0, GENESIS);
     loop {

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use control::api::wire::{RecordingView, SessionView};
 use control::ledger::chain::hex;
 use policies::SessionId;
-use policies::words::cli::Trouble;
+use policies::words::cli::{Trouble, doing, prompts};
 use policies::words::{cli, recordings as words};
 use recorder::{Break, Channels, ExportError, Fault, Form, Reader, Verified};
 use serde_json::json;
@@ -123,7 +123,7 @@ impl Row for RecordingView {
 pub(crate) async fn recordings(context: &Context, verb: RecordingsVerb) -> Outcome {
     match verb {
         RecordingsVerb::Ls { limit } => {
-            let doing = "list recordings";
+            let doing = doing::LIST_RECORDINGS;
             let most = Some(limit.unwrap_or(sessions::PAST));
             let path = format!("/v1/recordings?limit={}", sessions::piece(most));
             let name = |view: &RecordingView| view.session.session.id.to_string();
@@ -168,7 +168,7 @@ pub(crate) struct Fetched {
 /// The recording that was named: the file of that name, or the one of that session, fetched into a
 /// file that has no name and is gone with the process.
 pub(crate) async fn fetched(context: &Context, which: &str) -> Result<Fetched, Failure> {
-    let doing = format!("read the recording {which}");
+    let doing = doing::read_recording(&which);
     let refused =
         |error: io::Error| Failure::new(Exit::Error, cli::file("read", which, &error.to_string()));
     if is_file_name(which) {
@@ -274,7 +274,7 @@ async fn misnamed(
     id: SessionId,
     verified: &Verified,
 ) -> Result<Option<Wrong>, Failure> {
-    let doing = "look the session up";
+    let doing = doing::LOOK_SESSION_UP;
     let path = format!("/v1/sessions/{id}");
     let listed: SessionView = context.client(doing)?.get(doing, &path).await?;
     Ok(Wrong::misnamed(&verified.heading, &listed.session))
@@ -456,7 +456,7 @@ fn unwritten(args: &ExportArgs, error: &io::Error) -> Failure {
         return Failure::told(Exit::Error);
     }
     let to = args.to.as_ref().map_or_else(
-        || "standard output".to_owned(),
+        || prompts::STANDARD_OUTPUT.to_owned(),
         |to| to.display().to_string(),
     );
     Failure::new(Exit::Error, cli::file("write", &to, &error.to_string()))
@@ -475,7 +475,7 @@ impl Write for Out {
             Self::Printer(printer) => match printer.bytes(bytes) {
                 Ok(()) => Ok(bytes.len()),
                 Err(failure) if failure.trouble.is_none() => Err(io::ErrorKind::BrokenPipe.into()),
-                Err(_told) => Err(io::Error::other("it cannot be written")),
+                Err(_told) => Err(io::Error::other(prompts::UNWRITABLE)),
             },
         }
     }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use control::api::wire::{Answer, RequestOrder, RequestView, Standing, TargetView};
 use jiff::SignedDuration;
 use policies::diagnose::nearest;
-use policies::words::cli::{self, Asked};
+use policies::words::cli::{self, Asked, doing, outcome};
 use policies::words::request::{shortened, void_approval};
 use policies::{Login, PrincipalName, Protocol, Reason, TargetName};
 
@@ -166,7 +166,7 @@ fn approval(request: &RequestView, by: &PrincipalName) -> String {
 
 /// Files a request and, where asked, waits for its answer.
 pub(crate) async fn request(context: &Context, args: RequestArgs) -> Outcome {
-    let doing = format!("ask for {}", args.target);
+    let doing = doing::ask_for(&args.target);
     let order = RequestOrder {
         target: args.target,
         login: args.login,
@@ -238,7 +238,7 @@ async fn waited(
     mut request: RequestView,
     limit: Duration,
 ) -> Result<RequestView, Failure> {
-    let doing = format!("wait for {}", request.id);
+    let doing = doing::wait_for(&request.id);
     let client = context.client(&doing)?;
     let start = context.now();
     let shown = |seconds: u64| when::length(i64::try_from(seconds).unwrap_or(i64::MAX));
@@ -296,7 +296,7 @@ fn told(context: &Context, request: &RequestView) -> Outcome {
                 .printer
                 .done(request, &id, &cli::came_to(&id, request.state.as_str()))?;
             let how = match (&request.denied_by, &request.note) {
-                (Some(by), Some(note)) => format!("denied by {by}: {note}"),
+                (Some(by), Some(note)) => outcome::denied(by, note),
                 _unanswered => request.state.as_str().to_owned(),
             };
             let asked = Asked {
@@ -324,7 +324,7 @@ fn patience(context: &Context, request: &RequestView) -> Outcome {
 
 /// The command that goes in as the role or account that was granted, as it can be pasted.
 fn way_in(context: &Context, request: &RequestView) -> Result<String, Failure> {
-    let bastion = context.login("say how to connect")?;
+    let bastion = context.login(doing::SAY_HOW)?;
     let (login, name) = (&request.login, &request.target);
     Ok(match request.protocol {
         Some(Protocol::Postgres) => psql(login, name),
@@ -359,7 +359,7 @@ fn ssh(bastion: &Bastion, login: &Login, target: &TargetName) -> String {
 pub(crate) async fn requests(context: &Context, verb: RequestsVerb) -> Outcome {
     match verb {
         RequestsVerb::Ls { all, mine } => {
-            let doing = "list requests";
+            let doing = doing::LIST_REQUESTS;
             let path = format!("/v1/requests?open={}&mine={mine}", !all);
             let name = |request: &RequestView| request.id.to_string();
             let list = context.client(doing)?.all(doing, &path, name).await?;
@@ -402,7 +402,7 @@ fn answers(request: &RequestView) -> Option<String> {
 }
 
 async fn one(context: &Context, id: &str) -> Result<RequestView, Failure> {
-    let doing = format!("show {id}");
+    let doing = doing::show(&id);
     context
         .client(&doing)?
         .get(&doing, &format!("/v1/requests/{}", segment(id)))
@@ -411,7 +411,7 @@ async fn one(context: &Context, id: &str) -> Result<RequestView, Failure> {
 
 /// Says yes.
 pub(crate) async fn approve(context: &Context, args: ApproveArgs) -> Outcome {
-    let doing = format!("approve {}", args.id);
+    let doing = doing::approve(&args.id);
     let answer = Answer {
         note: args.note,
         digest: args.digest,
@@ -432,7 +432,7 @@ pub(crate) async fn approve(context: &Context, args: ApproveArgs) -> Outcome {
 
 /// Says no.
 pub(crate) async fn deny(context: &Context, args: DenyArgs) -> Outcome {
-    let doing = format!("deny {}", args.id);
+    let doing = doing::deny(&args.id);
     let answer = Answer {
         note: Some(args.note),
         ..Answer::default()
@@ -445,7 +445,7 @@ pub(crate) async fn deny(context: &Context, args: DenyArgs) -> Outcome {
 
 /// Takes one's own request back.
 pub(crate) async fn withdraw(context: &Context, id: &str) -> Outcome {
-    let doing = format!("withdraw {id}");
+    let doing = doing::withdraw(&id);
     let path = format!("/v1/requests/{}/withdraw", segment(id));
     let request: RequestView = context
         .client(&doing)?

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::api::wire::TargetView;
+use policies::words::cli::doing;
 use policies::words::{cli, elevation, target};
 use policies::{Endpoint, Login, MARKER, PostgresEndpoint, Privilege, SshEndpoint, TargetName};
 
@@ -60,7 +61,7 @@ fn of_own(
 
 /// Prints the script, as text whatever the format: it is meant for `psql`, or for a file.
 pub(crate) async fn script(context: &Context, name: &TargetName) -> Outcome {
-    let doing = format!("write the script of {name}");
+    let doing = doing::write_script(&name);
     let path = format!("/v1/targets/{}", segment(name.as_str()));
     let seen: TargetView = context.client(&doing)?.get(&doing, &path).await?;
     let logins = seen.logins.iter().flatten();

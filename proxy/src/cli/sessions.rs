@@ -5,6 +5,7 @@ mod watch;
 use clap::{Args, Subcommand};
 use control::api::wire::{Ended, Ending, List, SessionView};
 use control::ledger::{Cause, SESSIONS_PAGE_MAX};
+use policies::words::cli::{doing, outcome};
 use policies::words::{Shown, cli};
 use policies::{PrincipalName, Reason, TargetName};
 
@@ -67,7 +68,7 @@ pub(crate) enum SessionsVerb {
         /// Which: an id or its beginning
         id: String,
         /// Why
-        #[arg(long, value_name = "TEXT", default_value = "killed by hand")]
+        #[arg(long, value_name = "TEXT", default_value = outcome::KILLED_BY_HAND)]
         reason: Reason,
     },
 }
@@ -146,18 +147,18 @@ pub(crate) fn ending(cause: Option<&Cause>) -> String {
         Some(Cause::Complete) => "complete".to_owned(),
         Some(Cause::Severed { reason }) => reason.words().what,
         Some(Cause::SeveredAsRecorded { what, .. }) => what.clone(),
-        Some(Cause::Failed { code, what }) => format!("failed: {code} {what}"),
-        Some(Cause::CutShort) => "cut short: the server stopped".to_owned(),
+        Some(Cause::Failed { code, what }) => outcome::failed(code, what),
+        Some(Cause::CutShort) => outcome::CUT_SHORT.to_owned(),
     }
 }
 
 fn recording(state: &control::ledger::RecordingState) -> String {
     use control::ledger::RecordingState::{Absent, CutShort, Failed, Sealed};
     match state {
-        Sealed { root } => format!("sealed {root}"),
+        Sealed { root } => outcome::sealed(root),
         Failed => "failed".to_owned(),
-        CutShort { root: Some(root) } => format!("sealed {root}, cut short"),
-        CutShort { root: None } => "lost, cut short".to_owned(),
+        CutShort { root: Some(root) } => outcome::sealed_short(root),
+        CutShort { root: None } => outcome::LOST.to_owned(),
         Absent => "none".to_owned(),
     }
 }
@@ -169,7 +170,7 @@ pub(crate) async fn sessions(context: &Context, verb: SessionsVerb) -> Outcome {
         SessionsVerb::Show { id } => context.printer.one(&one(context, &id).await?),
         SessionsVerb::Watch(whose) => watch::watch(context, &whose).await,
         SessionsVerb::Kill { id, reason } => {
-            let doing = format!("kill {id}");
+            let doing = doing::kill(&id);
             let path = format!("/v1/sessions/{}/kill", segment(&id));
             let ended: Ended = context
                 .client(&doing)?
@@ -213,7 +214,7 @@ async fn listed(
     times: Times,
     most: Option<u32>,
 ) -> Result<(List<SessionView>, bool), Failure> {
-    let doing = "list sessions";
+    let doing = doing::LIST_SESSIONS;
     let mut path = format!("/v1/sessions?limit={}", piece(most));
     if times == Times::Live {
         path.push_str("&live=true");
@@ -246,7 +247,7 @@ pub(crate) fn count(most: Option<u32>) -> usize {
 
 /// One session, by its id or the beginning of it, or the `last` one that one may see.
 pub(crate) async fn one(context: &Context, id: &str) -> Result<SessionView, Failure> {
-    let doing = format!("show {id}");
+    let doing = doing::show(&id);
     context
         .client(&doing)?
         .get(&doing, &format!("/v1/sessions/{}", segment(id)))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, Ending, List, TargetView, Trust};
-use policies::words::cli::{self, PostgresPlaces, usage};
+use policies::words::cli::{self, PostgresPlaces, connection, doing, prompts, usage};
 use policies::words::target as words;
 use policies::{Endpoint, Label, Login, MARKER, PostgresEndpoint, Protocol, Reason, TargetName};
 use reqwest::Method;
@@ -148,7 +148,7 @@ pub(crate) async fn ls(context: &Context, args: LsArgs) -> Outcome {
 
 /// The targets that the one who is logged in may see.
 pub(crate) async fn listed(context: &Context) -> Result<List<TargetView>, Failure> {
-    let doing = "list targets";
+    let doing = doing::LIST_TARGETS;
     context.client(doing)?.get(doing, "/v1/targets").await
 }
 
@@ -158,7 +158,7 @@ async fn call(
     (name, alias): (&TargetName, &TargetName),
     remove: bool,
 ) -> Outcome {
-    let doing = format!("call {name} {alias}");
+    let doing = doing::call(&name, &alias);
     let (of, called) = (segment(name.as_str()), segment(alias.as_str()));
     let path = format!("/v1/targets/{of}/aliases/{called}");
     let method = if remove { Method::DELETE } else { Method::PUT };
@@ -186,7 +186,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             context.printer.list(&list, &list.items)
         }
         TargetVerb::Show { name } => {
-            let doing = format!("show {name}");
+            let doing = doing::show(&name);
             let path = format!("/v1/targets/{}", segment(name.as_str()));
             let client = context.client(&doing)?;
             let target: TargetView = client.get(&doing, &path).await?;
@@ -194,7 +194,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
             set_up(context, &target, &client.get(&doing, "/v1/trust").await?)
         }
         TargetVerb::Rm { name, assent } => {
-            let doing = format!("remove {name}");
+            let doing = doing::remove(&name);
             let path = format!("/v1/targets/{}", segment(name.as_str()));
             let client = context.client(&doing)?;
             // Nobody is asked about what is not there.
@@ -228,7 +228,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
 
 /// Keeps everybody out. Never asks: it is for emergencies.
 async fn lock(context: &Context, name: &TargetName, reason: Reason) -> Outcome {
-    let doing = format!("lock target {name}");
+    let doing = doing::lock_target(&name);
     let path = format!("/v1/targets/{}/lock", segment(name.as_str()));
     let client = context.client(&doing)?;
     let ended: Ended = client.post(&doing, &path, &Ending { reason }).await?;
@@ -237,7 +237,7 @@ async fn lock(context: &Context, name: &TargetName, reason: Reason) -> Outcome {
 }
 
 async fn unlock(context: &Context, name: &TargetName) -> Outcome {
-    let doing = format!("unlock target {name}");
+    let doing = doing::unlock_target(&name);
     let path = format!("/v1/targets/{}/unlock", segment(name.as_str()));
     let client = context.client(&doing)?;
     let nothing = serde_json::json!({});
@@ -268,7 +268,7 @@ fn behind(all: &[TargetView], name: &TargetName) -> Vec<String> {
 
 /// Tries a target as a session would.
 async fn test(context: &Context, name: &TargetName) -> Outcome {
-    let doing = format!("test {name}");
+    let doing = doing::test(&name);
     let path = format!("/v1/targets/{}/test", segment(name.as_str()));
     let client = context.client(&doing)?;
     let check: Check = client.post(&doing, &path, &serde_json::json!({})).await?;
@@ -293,10 +293,10 @@ async fn test(context: &Context, name: &TargetName) -> Outcome {
 
 /// Exchanges what a target is entered with.
 async fn set(context: &Context, name: &TargetName, given: Given) -> Outcome {
-    let doing = format!("exchange the credential of {name}");
+    let doing = doing::exchange(&name);
     let Some(secret) = given.secret(context, name.as_str()).await? else {
-        let flag = "--vault-key FILE, --vault-password or --password-file FILE";
-        let trouble = cli::flag_needed(&format!("cannot {doing}"), flag);
+        let flag = prompts::A_CREDENTIAL;
+        let trouble = cli::flag_needed(&connection::cannot(&doing), flag);
         return Err(Failure::new(Exit::Usage, trouble));
     };
     let path = format!("/v1/targets/{}/credential", segment(name.as_str()));

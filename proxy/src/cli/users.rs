@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use control::api::wire::{
     Ended, Ending, GroupsOrder, KeyOrder, KeyView, List, PrincipalOrder, PrincipalView, Trust,
 };
-use policies::words::cli;
+use policies::words::cli::{self, doing};
 use policies::{GroupName, PrincipalKind, PrincipalName, Reason};
 use reqwest::Method;
 use serde::Serialize;
@@ -155,7 +155,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
     match verb {
         UserVerb::Add(args) => add(context, args).await,
         UserVerb::Ls => {
-            let doing = "list people";
+            let doing = doing::LIST_PEOPLE;
             let list: List<PrincipalView> =
                 context.client(doing)?.get(doing, "/v1/principals").await?;
             context.printer.list(&list, &list.items)
@@ -163,7 +163,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
         UserVerb::Rm { name, assent } => remove(context, &name, &assent).await,
         UserVerb::Set(args) => set(context, args).await,
         UserVerb::Lock { name, reason } => {
-            let doing = format!("lock {name}");
+            let doing = doing::lock(&name);
             let client = context.client(&doing)?;
             let ended: Ended = client
                 .post(&doing, &at(&name, "/lock"), &Ending { reason })
@@ -173,7 +173,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
                 .done(&ended, name.as_str(), &cli::user_locked(name.as_str()))
         }
         UserVerb::Unlock { name } => {
-            let doing = format!("unlock {name}");
+            let doing = doing::unlock(&name);
             let client = context.client(&doing)?;
             let view: PrincipalView = client
                 .post(&doing, &at(&name, "/unlock"), &serde_json::json!({}))
@@ -184,7 +184,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
         }
         UserVerb::Key(verb) => key(context, verb).await,
         UserVerb::Keys { name } => {
-            let doing = format!("list the keys of {name}");
+            let doing = doing::list_keys(&name);
             let client = context.client(&doing)?;
             let view: PrincipalView = client.get(&doing, &at(&name, "")).await?;
             let row = |key| KeyRow {
@@ -198,7 +198,7 @@ pub(crate) async fn user(context: &Context, verb: UserVerb) -> Outcome {
 }
 
 async fn remove(context: &Context, name: &PrincipalName, assent: &Assent) -> Outcome {
-    let doing = format!("remove user {name}");
+    let doing = doing::remove_user(&name);
     let client = context.client(&doing)?;
     let (at, nothing) = (at(name, ""), serde_json::json!({}));
     // Nobody is asked about who is not there.
@@ -219,7 +219,7 @@ async fn remove(context: &Context, name: &PrincipalName, assent: &Assent) -> Out
 async fn key(context: &Context, verb: KeyVerb) -> Outcome {
     match verb {
         KeyVerb::Add { name, key } => {
-            let doing = format!("add a key to {name}");
+            let doing = doing::add_key(&name);
             let order = KeyOrder {
                 key: public_key(&key)?,
             };
@@ -230,7 +230,7 @@ async fn key(context: &Context, verb: KeyVerb) -> Outcome {
                 .done(&view, name.as_str(), &cli::key_added(name.as_str()))
         }
         KeyVerb::Rm { name, fingerprint } => {
-            let doing = format!("remove a key of {name}");
+            let doing = doing::remove_key(&name);
             let path = at(&name, &format!("/keys/{}", segment(&fingerprint)));
             let client = context.client(&doing)?;
             let ended: Ended = client
@@ -243,7 +243,7 @@ async fn key(context: &Context, verb: KeyVerb) -> Outcome {
 }
 
 async fn add(context: &Context, args: AddArgs) -> Outcome {
-    let doing = format!("add {}", args.name);
+    let doing = doing::add(&args.name);
     let keys: Result<Vec<String>, Failure> = args.key.iter().map(|path| public_key(path)).collect();
     let order = PrincipalOrder {
         name: args.name,
@@ -271,7 +271,7 @@ async fn add(context: &Context, args: AddArgs) -> Outcome {
 
 async fn set(context: &Context, args: SetArgs) -> Outcome {
     let name = args.name;
-    let doing = format!("change the groups of {name}");
+    let doing = doing::change_groups(&name);
     let order = GroupsOrder {
         into: args.group.into_iter().collect(),
         out_of: args.no_group.into_iter().collect(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use policies::words::cli::outcome;
 
 /// The text is not a duration that anything can last.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,8 +97,8 @@ pub(crate) fn instant(at: Timestamp, now: Timestamp) -> String {
 pub(crate) fn ahead(at: Timestamp, now: Timestamp) -> String {
     let left = at.as_second().saturating_sub(now.as_second());
     match left {
-        ..=0 => format!("{} (over)", instant(at, now)),
-        some => format!("{} (in {})", instant(at, now), length(some)),
+        ..=0 => outcome::over(&instant(at, now)),
+        some => outcome::ahead(&instant(at, now), &length(some)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use control::api::wire::{LEDGER_HEADER, ROOT_HEADER, UNHEARD};
 use control::ledger::Session;
-use policies::words::cli::Trouble;
+use policies::words::cli::{Trouble, outcome};
 use policies::words::recordings as words;
 use policies::{GrantId, Login, PrincipalName, TargetName};
 use recorder::{Break, Fault, Heading};
@@ -61,7 +61,7 @@ impl Wrong {
     /// Whether the list of sessions has it as somebody else's, elsewhere or by another grant.
     pub(super) fn misnamed(sealed: &Heading, listed: &Session) -> Option<Self> {
         let whose = |who: &PrincipalName, login: &Login, target: &TargetName, grant: GrantId| {
-            format!("{who} as {login} on {target} by {grant}")
+            outcome::whose(who, login, target, &grant)
         };
         let sealed = whose(
             &sealed.principal,

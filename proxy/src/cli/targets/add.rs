@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use control::api::wire::{Check, ProbeOrder, Probed, TargetOrder, TargetView, Trust};
+use policies::words::cli::doing;
 use policies::words::{cli, target};
 use policies::{
     Algorithms, Endpoint, Entry, GroupName, HostKeyPin, HostPort, Jump, Keeper, KeeperCommand,
@@ -119,7 +120,7 @@ pub(super) async fn jump(context: &Context, before: Before) -> Result<Jump, Fail
     if let Some(login) = login {
         return Ok(Jump { target, login });
     }
-    let doing = format!("go through {target}");
+    let doing = doing::go_through(&target);
     let path = format!("/v1/targets/{}", segment(target.as_str()));
     let view: TargetView = context.client(&doing)?.get(&doing, &path).await?;
     let logins: Vec<Login> = view.logins.unwrap_or_default().into_iter().collect();
@@ -142,7 +143,7 @@ pub(super) async fn probe(
     addr: &HostPort,
     (jump, algorithms): (Option<&Jump>, Algorithms),
 ) -> Result<Probed, Failure> {
-    let doing = format!("look at {addr}");
+    let doing = doing::look_at(&addr);
     let order = ProbeOrder {
         protocol,
         addr: addr.clone(),
@@ -158,7 +159,7 @@ pub(super) async fn probe(
 /// Nothing is looked at and no secret asked for, for a name that its user sees in use. Whether it is free
 /// the server decides, when the target is added.
 pub(super) async fn unused(context: &Context, name: &TargetName) -> Outcome {
-    let doing = format!("add target {name}");
+    let doing = doing::add_target(&name);
     let path = format!("/v1/targets/{}", segment(name.as_str()));
     let client = context.client(&doing)?;
     match client.get::<TargetView>(&doing, &path).await {
@@ -172,7 +173,7 @@ const TRY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Says whether a target that was just added lets tidegate in, and what to do if not.
 pub(super) async fn try_at_once(context: &Context, name: &TargetName) {
-    let doing = format!("test {name}");
+    let doing = doing::test(&name);
     let Ok(client) = context.client(&doing) else {
         return;
     };
@@ -200,7 +201,7 @@ pub(super) async fn add(
     context: &Context,
     order: &TargetOrder,
 ) -> Result<(TargetView, Trust), Failure> {
-    let doing = format!("add target {}", order.name);
+    let doing = doing::add_target(&order.name);
     let client = context.client(&doing)?;
     let added = client.post(&doing, "/v1/targets", order).await?;
     Ok((added, client.get(&doing, "/v1/trust").await?))

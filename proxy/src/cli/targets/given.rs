@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use control::api::wire::SecretOrder;
 use policies::Entry;
+use policies::words::cli::prompts;
 use zeroize::Zeroizing;
 
 use crate::cli::context::Context;
@@ -66,7 +67,7 @@ impl Given {
             (Some(path), _, _) => (Entry::Key, read(&path)?),
             (None, Some(path), _) => (Entry::Password, read(&path)?),
             (None, None, true) => {
-                let question = format!("password of {target}: ");
+                let question = prompts::password(target);
                 let typed = prompt::hidden(&context.surroundings, &question).await;
                 (Entry::Password, typed)
             }

@@ -1,0 +1,38 @@
+//! What is asked at a terminal, and what is said of what was typed on the command line.
+
+/// The passphrase of a key file.
+pub fn passphrase(path: &str) -> String {
+    format!("passphrase of {path}: ")
+}
+
+/// The password that is to be kept for a target.
+pub fn password(target: &str) -> String {
+    format!("password of {target}: ")
+}
+
+/// There is nobody to be asked for a passphrase.
+pub fn locked_key(path: &str) -> String {
+    format!("cannot open the key `{path}`: it has a passphrase")
+}
+
+/// What to give in the place of that.
+pub const AN_AGENT: &str = "it to an agent:  ssh-add, and run this with SSH_AUTH_SOCK set";
+
+/// What a target can be given to be entered with.
+pub const A_CREDENTIAL: &str = "--vault-key FILE, --vault-password or --password-file FILE";
+
+/// How fast.
+pub fn not_a_speed(text: &str) -> String {
+    format!("`{text}` is not a speed such as 2 or 0.5")
+}
+
+/// How long, or where.
+pub fn not_a_time(text: &str) -> String {
+    format!("`{text}` is not a time such as 90s, 1m30s or 12:30")
+}
+
+/// Where everything goes that is printed.
+pub const STANDARD_OUTPUT: &str = "standard output";
+
+/// What was to be printed cannot be.
+pub const UNWRITABLE: &str = "it cannot be written";
