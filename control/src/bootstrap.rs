@@ -4,6 +4,7 @@
 
 use policies::Principal;
 use policies::words::broker::Conflict;
+use policies::words::taken::FIRST_ADMINISTRATOR;
 
 use crate::broker::BrokerError;
 use crate::change::{Change, Draft, PolicyTexts, Revision};
@@ -37,7 +38,7 @@ pub async fn bootstrap(
     match store.append(Revision::EMPTY, draft).await {
         Ok(_first) => Ok(()),
         Err(AppendError::Conflict { .. }) => Err(BrokerError::Conflict(Conflict::Exists {
-            what: "a first administrator".to_owned(),
+            what: FIRST_ADMINISTRATOR.to_owned(),
         })),
         Err(AppendError::Store(error)) => Err(BrokerError::store(&error)),
     }

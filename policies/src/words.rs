@@ -36,6 +36,7 @@ pub mod demo;
 mod denial;
 pub mod elevation;
 pub mod entrance;
+pub mod evidence;
 pub mod files;
 pub mod forward;
 pub mod host_key;
@@ -54,6 +55,7 @@ pub mod server;
 pub mod session;
 mod sever;
 pub mod ssh;
+pub mod taken;
 pub mod target;
 pub mod transit;
 

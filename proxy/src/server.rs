@@ -318,7 +318,7 @@ async fn asked_to_stop() -> io::Result<()> {
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
             _ = hangup.recv() => warn!(
-                reason = "no setting is read again while it runs: tidegate check-config, then restart it",
+                reason = policies::words::server::NO_RELOAD,
                 "server.hangup"
             ),
         }

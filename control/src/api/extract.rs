@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
+use policies::words::api as words;
 use policies::words::api::ApiRefusal;
 use serde::de::DeserializeOwned;
 
@@ -67,11 +68,11 @@ impl Unread {
             .get(header::CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok());
         if kind.is_none_or(|kind| kind.split(';').next() != Some("application/json")) {
-            return Err(not_understood("the body has to be application/json"));
+            return Err(not_understood(words::NO_JSON));
         }
         let bytes = axum::body::Bytes::from_request(request, &())
             .await
-            .map_err(|_cut| not_understood("the body is too long or was cut off"))?;
+            .map_err(|_cut| not_understood(words::CUT_BODY))?;
         serde_json::from_slice(&bytes).map_err(|odd| not_understood(&odd.to_string()))
     }
 }

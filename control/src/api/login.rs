@@ -13,6 +13,8 @@ use ca::{IssueError, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
 use policies::words::api::ApiRefusal;
+use policies::words::api::LONG_KEY;
+use policies::words::evidence::{self, FRESH, MAY_NOT, NOT_SIGNED, UNKNOWN};
 use tracing::{debug, field, info, warn};
 
 use crate::api::caller::Place;
@@ -26,13 +28,6 @@ use crate::identity::{LINE_MAX, fingerprint_of};
 use crate::ledger::Happening;
 use crate::{Broker, BrokerError};
 
-/// Why a key did not let anybody in, for the operator.
-const NOT_SIGNED: &str =
-    "its owner may come in, but has not proven to hold it, or has too often within a minute";
-const MAY_NOT: &str = "its owner may not come in";
-const FRESH: &str = "it is the key of a login, and a login gets no other";
-const UNKNOWN: &str = "nobody has registered this key";
-
 /// How many characters of what is no key are written down. The ledger is kept for ever.
 const SHOWN_MAX: usize = 120;
 
@@ -41,7 +36,7 @@ pub(crate) async fn challenge(
     StrangerBody(order): StrangerBody<ChallengeOrder>,
 ) -> Result<Json<Challenge>, Refused> {
     if order.public_key.len() > LINE_MAX {
-        return Err(not_understood("the public key is too long"));
+        return Err(not_understood(LONG_KEY));
     }
     let nonce = entropy::bytes().map_err(|_refused| ApiRefusal::Unavailable)?;
     let now = house.parts.broker.clock().instant();
@@ -181,10 +176,7 @@ async fn unproven(house: &Shared, source: IpAddr, order: &LoginOrder) {
     let happening = Happening::Unproven {
         source,
         protocol: None,
-        showed: match left_out {
-            0 => format!("key {shown}"),
-            _more => format!("{left_out} keys that are not written down, then key {shown}"),
-        },
+        showed: evidence::showed(&shown, left_out),
     };
     if let Err(error) = house.parts.broker.record(happening).await {
         warn!(%source, reason = %error, "login.unrecorded");

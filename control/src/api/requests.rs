@@ -212,7 +212,7 @@ pub(crate) async fn deny(
     let id = find(broker, &caller, (&id, "deny")).await?;
     let answer: Answer = body.read().await?;
     let note: Reason = answer.note.ok_or_else(|| ApiRefusal::Body {
-        why: "a denial needs a `note`".to_owned(),
+        why: policies::words::api::NO_NOTE.to_owned(),
     })?;
     let asking = broker.deny(&caller, id, note).await?;
     Ok(Json(view(broker, &asking)))

@@ -7,6 +7,7 @@ use axum::extract::State;
 use ca::{Secret, VaultError};
 use policies::words::api::ApiRefusal;
 use policies::words::broker::Invalid;
+use policies::words::taken::otherwise_entered;
 use policies::words::target::TargetFault;
 use policies::{Endpoint, Entry, LockScope, Login, Office, Target, TargetName};
 
@@ -250,7 +251,7 @@ pub(crate) async fn add(
         .map_or(unkept(&target), |secret| secret.entry);
     if given != target.entry() {
         let entry = target.entry();
-        let why = format!("its endpoint says `{}`", entry.as_str());
+        let why = otherwise_entered(entry);
         return Err(BrokerError::Invalid(Invalid::Secret { why, entry }).into());
     }
     let target = match &order.secret {

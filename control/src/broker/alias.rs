@@ -3,6 +3,7 @@
 //! An alias gives nobody anything: it is replaced by the target's name before a question is decided, and
 //! whoever may not go there hears of the name that they typed.
 
+use policies::words::taken::{another_name, target_called};
 use policies::{Office, TargetName};
 
 use super::principals::exists;
@@ -20,10 +21,10 @@ pub(super) fn aliases(state: &State, target: &TargetName) -> Vec<TargetName> {
 /// A name leads to one target.
 pub(super) fn untaken(view: &View<'_>, name: &TargetName) -> Result<(), BrokerError> {
     if view.state.facts.targets.contains_key(name) {
-        return Err(exists(&format!("target `{name}`")));
+        return Err(exists(&target_called(name)));
     }
     match view.state.aliases.get(name) {
-        Some(target) => Err(exists(&format!("`{name}`, another name of `{target}`,"))),
+        Some(target) => Err(exists(&another_name(name, target))),
         None => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use policies::words::broker::{Conflict, locked_before, unknown_group};
 use policies::words::cli::left::{elevates, labelled, rules_name};
 use policies::words::elevation::named_before;
+use policies::words::taken::somebody_called;
 use policies::{GroupName, LockScope, Office, Principal, PrincipalName, RegisteredKey, SessionId};
 
 use super::grants::orphans;
@@ -28,7 +29,7 @@ impl Broker {
         self.change(caller, ("add principal", name.as_str()), |view| {
             view.office(Office::ManagePrincipals)?;
             if view.state.facts.principals.contains_key(&name) {
-                return Err(exists(&format!("somebody called `{name}`")));
+                return Err(exists(&somebody_called(&name)));
             }
             principal
                 .keys

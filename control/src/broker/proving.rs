@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policies::words::evidence;
 use tokio::sync::Mutex;
 
 use super::{Broker, Settings, StartError};
@@ -17,10 +18,6 @@ const REST: Duration = Duration::from_millis(20);
 
 /// Among how many lines one is looked for that only a server writes.
 const FIRST_LINES: u32 = 1_000;
-
-/// What the ledger says where nothing signed is left: whoever writes log and ledger anew takes it away.
-const MISSING: &str =
-    "the checkpoint of log and ledger is gone, cannot be read, or is not the authority's";
 
 /// How far log and ledger were proven, and who keeps that.
 #[derive(Debug)]
@@ -54,7 +51,7 @@ pub(super) async fn prove(
     let mut found = from(store, kept).await.map_err(StartError::Ledger)?;
     if is_missing && was_served(store).await.map_err(StartError::Ledger)? {
         tracing::error!("checkpoint.missing");
-        found.differed = Some(MISSING.to_owned());
+        found.differed = Some(evidence::NO_CHECKPOINT.to_owned());
     }
     match found.proof.chain {
         Walk::Whole { last, head } => {
@@ -108,9 +105,7 @@ async fn from(store: &Backend, kept: Option<Position>) -> Result<Found, StoreErr
     tracing::error!(seq, %revision, ledger, log, "checkpoint.differs");
     let mut found = whole(None).await?;
     if !ledger {
-        found.differed = Some(format!(
-            "the ledger up to line {seq} is not the one that was signed"
-        ));
+        found.differed = Some(evidence::ledger_differs(seq));
     }
     if !log {
         let rewritten = LogFault::Rewritten { revision };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use policies::words::broker::Invalid;
+use policies::words::taken::entered_with;
 use policies::words::target::TargetFault;
 use policies::words::transit::BastionFault;
 use policies::{
@@ -421,11 +422,7 @@ pub(crate) fn entered_so(target: &Target, entry: Entry) -> Result<(), BrokerErro
     if target.entry() == entry {
         return Ok(());
     }
-    let why = format!(
-        "{} is entered with a {}",
-        target.name,
-        target.entry().as_str()
-    );
     let entry = target.entry();
+    let why = entered_with(&target.name, entry);
     Err(BrokerError::Invalid(Invalid::Secret { why, entry }))
 }

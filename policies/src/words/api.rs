@@ -201,6 +201,18 @@ impl Shown for ApiRefusal {
     }
 }
 
+/// The body is something else.
+pub const NO_JSON: &str = "the body has to be application/json";
+
+/// The body did not come whole.
+pub const CUT_BODY: &str = "the body is too long or was cut off";
+
+/// A public key has one line, and not a long one.
+pub const LONG_KEY: &str = "the public key is too long";
+
+/// A no without a reason.
+pub const NO_NOTE: &str = "a denial needs a `note`";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,8 @@
 //! What kept tidegate out of a target while it went in there, for those who manage targets: how a server behaves that is
 //! not what it was added as, or does not let in. Behind "it", as `target test` and the log have it.
 
+use crate::TargetName;
+
 /// A database server that says no to it.
 pub const NO_TLS: &str = "it does not offer TLS";
 
@@ -66,3 +68,52 @@ pub const OTHER_PROTOCOL: &str = "it speaks another protocol";
 
 /// It calls itself something else.
 pub const NO_TIDEGATE: &str = "it is no tidegate";
+
+/// The script at a machine that makes accounts is not the one that belongs there.
+pub fn old_script(target: &TargetName) -> String {
+    format!(
+        "the tidegate-target there is an older one: install what `tidegate target script {target}` prints"
+    )
+}
+
+/// What was not looked through for files that keep a group's rights.
+pub fn unseen(place: &str) -> String {
+    format!("unseen {place}")
+}
+
+/// Of a machine at which no accounts are made.
+pub const NO_KEEPER: &str = "nobody makes accounts there";
+
+/// Its sshd has another command run than was asked for.
+pub const OTHER_COMMAND: &str = "it ran something else than tidegate-target";
+
+/// The script said no.
+pub fn exit_status(status: u32, said: &str) -> String {
+    format!("exit status {status}: {said}")
+}
+
+/// The script did not come to its end.
+pub const BROKE_OFF: &str = "it broke off";
+
+/// A server that does not say anything.
+pub const SLOW: &str = "the server does not answer in time";
+
+/// A database that was not looked into for what is left of a role.
+pub fn not_looked_into(database: &str) -> String {
+    format!("{database}: not known, nor in those after it")
+}
+
+/// What helps where a server has no memory for its locks.
+pub const MORE_LOCKS: &str = "; more max_locks_per_transaction may help there";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_old_is_told_with_what_to_install() {
+        let target = TargetName::parse("web1").unwrap();
+        assert!(old_script(&target).ends_with("`tidegate target script web1` prints"));
+        assert_eq!(exit_status(3, "no room"), "exit status 3: no room");
+    }
+}

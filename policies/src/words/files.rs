@@ -83,3 +83,32 @@ impl Shown for FileSaying<'_> {
         }
     }
 }
+
+/// Behind a file of scp whose name is none: it could lead out of its directory.
+pub const LEADS_ELSEWHERE: &str = ", a name that leads elsewhere";
+
+/// Behind a file of scp that the command does not name.
+pub const NOT_ASKED_FOR: &str = ", not what was asked for";
+
+/// Which part of a file is copied within the target, and where to in the other.
+pub fn copied(start: u64, bytes: u64, to: u64) -> String {
+    match bytes {
+        0 => format!("from {start} to its end, to {to}"),
+        bytes => format!("from {start}, {bytes} bytes, to {to}"),
+    }
+}
+
+/// How many names of a directory passed.
+pub fn names(count: u64) -> String {
+    format!("{count} names")
+}
+
+/// How much of a file the target did not take.
+pub fn untaken(bytes: u64) -> String {
+    format!("{bytes} bytes refused by the target")
+}
+
+/// The digest of what passed, where that is not all of a file.
+pub fn as_passed(way: &str, digest: &str) -> String {
+    format!("{way}, as it passed: sha256 {digest}")
+}

@@ -193,3 +193,30 @@ fn crowded(to: &str) -> Said {
         Some("end another one, or go by another connection of ssh"),
     )
 }
+
+/// Lending one's agent to a target.
+pub const AGENT: &str = "agent forwarding";
+
+/// Lending one's display to a target.
+pub const DISPLAY: &str = "X11 forwarding";
+
+/// Connections onward from a target.
+pub const PORT: &str = "port forwarding";
+
+/// Connections back from a target.
+pub const REVERSE_PORT: &str = "reverse port forwarding";
+
+/// What an agent was asked for that logs somebody in.
+pub const A_LOGIN: &str = "a login's signature";
+
+/// Where a channel for an agent leads.
+pub const THE_AGENT: &str = "the agent";
+
+/// Where a channel for a display leads.
+pub const THE_DISPLAY: &str = "the display";
+
+/// What was begun inside a connection onward: SSH.
+pub const AN_SSH_CONNECTION: &str = "an SSH connection";
+
+/// What was begun inside a connection onward: PostgreSQL.
+pub const A_DATABASE_CONNECTION: &str = "a PostgreSQL connection";

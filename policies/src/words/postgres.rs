@@ -363,6 +363,11 @@ impl Fate {
     }
 }
 
+/// Our code, and what the server said itself.
+pub fn with_its_own(code: &str, text: &str) -> String {
+    format!("{code}; the server says: {text}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

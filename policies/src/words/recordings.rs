@@ -432,6 +432,11 @@ pub fn paused(at: &str, speed: f64) -> String {
     format!("paused at {at}, {speed}x: space goes on, q quits")
 }
 
+/// How many notices of a database were shown in a session that had ended.
+pub fn notices(count: u64) -> String {
+    format!("{count} notices were shown")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

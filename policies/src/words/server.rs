@@ -363,6 +363,43 @@ impl BackedUp {
     }
 }
 
+/// There is no directory of credentials.
+pub fn no_credentials(variable: &str, name: &str) -> String {
+    format!("${variable} is not set: systemd sets it where LoadCredential={name} is")
+}
+
+/// What a command did that should have printed a passphrase.
+pub fn of_command(command: &str, why: &str) -> String {
+    format!("`{command}` {why}")
+}
+
+/// It gave up.
+pub fn ended_with(status: &dyn std::fmt::Display) -> String {
+    format!("ended with {status}")
+}
+
+/// Bytes.
+pub const PRINTED_NO_TEXT: &str = "printed something that is no text";
+
+/// Recordings begin in a directory that was bare.
+pub fn made_anew(dir: &dyn std::fmt::Display) -> String {
+    format!("{dir} was empty or not there, and there were sessions before: is its disk mounted?")
+}
+
+/// No setting is read again.
+pub const NO_RELOAD: &str =
+    "no setting is read again while it runs: tidegate check-config, then restart it";
+
+/// A passphrase that a command prints.
+pub fn printed_by(command: &str) -> String {
+    format!("what `{command}` prints")
+}
+
+/// A passphrase that systemd hands over.
+pub fn credential(name: &str) -> String {
+    format!("the systemd credential {name}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -266,6 +266,14 @@ pub fn opening(
     format!("recorded · {grant} · ends {ends} (in {left}){kept}")
 }
 
+/// Somebody jumps to what is no target's name.
+pub fn no_jump(place: &str) -> String {
+    format!("`{place}` is no target: a jump goes to a target by its name")
+}
+
+/// Where somebody jumps who names no target.
+pub const THE_BASTION: &str = "the bastion itself";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ use ca::{AccountsOrder, Authority, Traveller};
 use control::roles::{Made, Removed, RoleFault};
 use control::{Broker, entropy};
 use jiff::Timestamp;
+use policies::words::entrance;
 use policies::{GrantId, Keeper, OrderEnd, RolePlace, RolePlan, SshEndpoint, TargetName, Wayless};
 
 use super::roles::fault;
@@ -122,10 +123,7 @@ impl Clerk {
         if told.ends_with(" orders-end") {
             return Ok(());
         }
-        let old = format!(
-            "the tidegate-target there is an older one: install what `tidegate target script {target}` prints"
-        );
-        Err(ConnectError::Refused(old))
+        Err(ConnectError::Refused(entrance::old_script(target)))
     }
 
     /// When an order ends that is given now.
@@ -187,16 +185,13 @@ fn told(rest: &str) -> Removed {
     let unseen = words.filter_map(|word| word.strip_prefix("unseen:"));
     Removed {
         backends: backends.unwrap_or(0),
-        remains: unseen
-            .take(8)
-            .map(|place| format!("unseen {place}"))
-            .collect(),
+        remains: unseen.take(8).map(entrance::unseen).collect(),
         ..Removed::default()
     }
 }
 
 fn keeper(endpoint: &SshEndpoint) -> Result<&Keeper, RoleFault> {
-    let none = || RoleFault("nobody makes accounts there".to_owned());
+    let none = || RoleFault(entrance::NO_KEEPER.to_owned());
     endpoint.keeper.as_ref().ok_or_else(none)
 }
 
@@ -208,14 +203,9 @@ fn done<'a>(answer: &'a Answer, sign: &str) -> Result<&'a str, RoleFault> {
     let behind = behind.filter(|rest| rest.is_empty() || rest.starts_with(' '));
     match (answer.status, behind) {
         (Some(0), Some(rest)) => Ok(rest),
-        (Some(0), None) => Err(RoleFault(
-            "it ran something else than tidegate-target".to_owned(),
-        )),
-        (Some(status), _) => {
-            let said = answer.err.as_str();
-            Err(RoleFault(format!("exit status {status}: {said}")))
-        }
-        (None, _) => Err(RoleFault("it broke off".to_owned())),
+        (Some(0), None) => Err(RoleFault(entrance::OTHER_COMMAND.to_owned())),
+        (Some(status), _) => Err(RoleFault(entrance::exit_status(status, &answer.err))),
+        (None, _) => Err(RoleFault(entrance::BROKE_OFF.to_owned())),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use control::ledger::proof::Proof;
 use control::store::Backend;
+use policies::words::server as words;
 use policies::words::server::BackedUp;
 
 use super::{CHECKPOINT, Failure, check_config};
@@ -91,8 +92,8 @@ fn told(to: &Path, config: &Config) -> BackedUp {
         recordings: config.recordings.display().to_string(),
         passphrase: match &config.passphrase {
             PassphraseSource::File(path) => path.display().to_string(),
-            PassphraseSource::Command(command) => format!("what `{command}` prints"),
-            PassphraseSource::Credential(name) => format!("the systemd credential {name}"),
+            PassphraseSource::Command(command) => words::printed_by(command),
+            PassphraseSource::Credential(name) => words::credential(name),
         },
     }
 }

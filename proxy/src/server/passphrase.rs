@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ca::Passphrase;
+use policies::words::server as words;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
@@ -35,11 +36,8 @@ pub(super) async fn read(
     let text = match source {
         PassphraseSource::File(path) => from_file(path.clone())?,
         PassphraseSource::Credential(name) => {
-            let dir = credentials.ok_or_else(|| {
-                Failure::Passphrase(format!(
-                    "${CREDENTIALS} is not set: systemd sets it where LoadCredential={name} is"
-                ))
-            })?;
+            let dir = credentials
+                .ok_or_else(|| Failure::Passphrase(words::no_credentials(CREDENTIALS, name)))?;
             from_credential(dir.join(name))?
         }
         PassphraseSource::Command(command) => from_command(command).await?,
@@ -109,19 +107,18 @@ fn unread(path: PathBuf, source: io::Error) -> Failure {
 }
 
 async fn from_command(command: &str) -> Result<Zeroizing<String>, Failure> {
-    let refuse = |why: String| Failure::Passphrase(format!("`{command}` {why}"));
+    let refuse = |why: &str| Failure::Passphrase(words::of_command(command, why));
     let output = Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(std::process::Stdio::null())
         .output()
         .await
-        .map_err(|source| refuse(source.to_string()))?;
+        .map_err(|source| refuse(&source.to_string()))?;
     let printed = Zeroizing::new(output.stdout);
     if !output.status.success() {
-        return Err(refuse(format!("ended with {}", output.status)));
+        return Err(refuse(&words::ended_with(&output.status)));
     }
-    let text = std::str::from_utf8(&printed)
-        .map_err(|_binary| refuse("printed something that is no text".to_owned()))?;
+    let text = std::str::from_utf8(&printed).map_err(|_binary| refuse(words::PRINTED_NO_TEXT))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 

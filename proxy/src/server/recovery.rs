@@ -37,7 +37,7 @@ pub(super) async fn tell_bare(dir: &Path, broker: &Broker) -> Result<(), Failure
     if had.map_err(|refused| Failure::Recover(io::Error::other(refused)))? {
         let dir = dir.display();
         warn!(
-            reason = %format_args!("{dir} was empty or not there, and there were sessions before: is its disk mounted?"),
+            reason = %policies::words::server::made_anew(&dir),
             "recordings.made_anew"
         );
     }

@@ -134,5 +134,5 @@ pub(super) fn fault(refused: &(dyn std::error::Error + 'static)) -> RoleFault {
 }
 
 fn slow() -> RoleFault {
-    RoleFault("the server does not answer in time".to_owned())
+    RoleFault(policies::words::entrance::SLOW.to_owned())
 }

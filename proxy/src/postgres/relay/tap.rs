@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use policies::words::recordings::Since;
+use policies::words::recordings::{Since, notices};
 use policies::words::{Words, seconding};
 use recorder::{AppendError, Frame, StatementKind, Stream};
 
@@ -418,7 +418,7 @@ impl Tap {
         known.extend(self.told());
         let notices = match std::mem::take(&mut self.notices) {
             0 => None,
-            count => Some(format!("{count} notices were shown")),
+            count => Some(notices(count)),
         };
         let notes = [
             refusing.as_ref().map(|(code, text)| (*code, text.as_str())),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use control::roles::{Findings, Made, Parting, Removed};
+use policies::words::entrance;
 use policies::{FENCED, Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
@@ -217,7 +218,7 @@ async fn remains_elsewhere(
         next = others.get(LOOKED_INTO_MAX);
     };
     drop(time::timeout(DATABASE_LIMIT, looking).await);
-    found.extend(next.map(|database| format!("{database}: not known, nor in those after it")));
+    found.extend(next.map(|database| entrance::not_looked_into(database)));
     Ok(found)
 }
 

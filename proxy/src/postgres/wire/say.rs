@@ -1,6 +1,6 @@
 //! How words are said in PostgreSQL's protocol: as `ErrorResponse`, so that every driver shows them.
 
-use policies::words::postgres::{Complaint, Lines};
+use policies::words::postgres::{Complaint, Lines, with_its_own};
 use policies::words::{Shown, Words};
 
 use super::{HEADER, complaint, message, put_text};
@@ -61,7 +61,7 @@ pub(crate) fn shut_out(said: Vec<u8>, (target, login): (&str, &str), lines: Line
     }
     .words();
     let text = String::from_utf8_lossy(own.message);
-    let detail = format!("{}; the server says: {text}", code(&words));
+    let detail = with_its_own(&code(&words), &text);
     let mut out = Vec::new();
     detailed(&mut out, (b'E', "FATAL"), NOT_AUTHORIZED, &words, &detail);
     out

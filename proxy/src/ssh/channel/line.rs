@@ -327,7 +327,7 @@ impl Line {
     async fn lend_agent(&mut self) -> Result<(), AppendError> {
         self.link.scope.take_turn().await;
         if self.link.scope.may(&Deed::ForwardAgent).is_err() {
-            return self.not_granted("agent forwarding").await;
+            return self.not_granted(policies::words::forward::AGENT).await;
         }
         let (wish, key) = ("lend", "");
         self.tap.event(ChannelEvent::Agent { wish, key })?;
@@ -340,7 +340,7 @@ impl Line {
     async fn lend_display(&mut self, display: Display) -> Result<(), AppendError> {
         self.link.scope.take_turn().await;
         if self.link.scope.may(&Deed::ForwardX11).is_err() {
-            return self.not_granted("X11 forwarding").await;
+            return self.not_granted(policies::words::forward::DISPLAY).await;
         }
         let (host, port) = ("x11", display.screen);
         self.tap.event(ChannelEvent::Listen { host, port })?;

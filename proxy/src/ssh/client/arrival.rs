@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use policies::words::Words;
+use policies::words::forward;
 use policies::{Credential, Denial, PrincipalName, TargetName};
 use russh::Channel;
 use russh::server::{ChannelOpenHandle, Msg};
@@ -82,9 +83,9 @@ impl Forwarding {
     /// What it is called.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Port => "port forwarding",
-            Self::ReversePort => "reverse port forwarding",
-            Self::Display => "X11 forwarding",
+            Self::Port => forward::PORT,
+            Self::ReversePort => forward::REVERSE_PORT,
+            Self::Display => forward::DISPLAY,
         }
     }
 }

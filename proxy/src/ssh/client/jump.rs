@@ -18,7 +18,7 @@ use std::time::Duration;
 use ca::HostIdentity;
 use control::Caller;
 use policies::words::Shown;
-use policies::words::ssh::SshSaying;
+use policies::words::ssh::{SshSaying, THE_BASTION};
 use policies::{Ask, Capabilities, Denial, PrincipalName, TargetName};
 use russh::server::Msg;
 use russh::{ChannelOpenFailure, ChannelStream};
@@ -195,7 +195,7 @@ fn note(
         principal: proven.principal.clone(),
         source: source.ip().to_canonical(),
     };
-    let to = to.unwrap_or_else(|| "the bastion itself".to_owned());
+    let to = to.unwrap_or_else(|| THE_BASTION.to_owned());
     ssh.inside.refused(who, to, denial)
 }
 

@@ -11,6 +11,7 @@
 
 use bytes::{Bytes, BytesMut};
 use policies::words::Words;
+use policies::words::files as words;
 use policies::words::recordings::not_followed;
 
 use super::operation::{Ended, Operation};
@@ -413,9 +414,9 @@ impl Scp {
         };
         let (path, mut to) = self.tree.place(name);
         if !line::is_name(name) {
-            detail.push_str(", a name that leads elsewhere");
+            detail.push_str(words::LEADS_ELSEWHERE);
         } else if self.tree.is_stray(name) {
-            detail.push_str(", not what was asked for");
+            detail.push_str(words::NOT_ASKED_FOR);
             to = name.into();
         }
         let mut operation = Operation::new(action, &path, &to, detail);

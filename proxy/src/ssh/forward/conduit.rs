@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policies::words::forward::ForwardSaying;
+use policies::words::forward::{self, ForwardSaying};
 use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Stream};
 use russh::server::Msg;
@@ -144,9 +144,9 @@ fn cut_off(stop: Stop, to: &str) -> (&'static str, Words) {
             let what = conversation.as_str();
             (what, ForwardSaying::Inside { what, to }.words())
         }
-        Stop::Agent => ("agent forwarding", ForwardSaying::AgentMisused.words()),
-        Stop::Login => ("a login's signature", ForwardSaying::AgentLogin.words()),
-        Stop::Withdrawn => ("agent forwarding", ForwardSaying::AgentWithdrawn.words()),
+        Stop::Agent => (forward::AGENT, ForwardSaying::AgentMisused.words()),
+        Stop::Login => (forward::A_LOGIN, ForwardSaying::AgentLogin.words()),
+        Stop::Withdrawn => (forward::AGENT, ForwardSaying::AgentWithdrawn.words()),
     }
 }
 

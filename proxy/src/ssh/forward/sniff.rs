@@ -4,6 +4,8 @@
 //! Looks only at the first bytes, and at each direction by itself. Whoever wraps a conversation in
 //! something else is not found out here; see `docs/decisions/0009-no-session-inside-a-forward.md`.
 
+use policies::words::forward;
+
 use super::greeting::Greeting;
 
 /// How much of each direction is looked at, in bytes. OpenSSH takes other lines before an
@@ -39,8 +41,8 @@ impl Conversation {
     /// What it is called.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Ssh => "an SSH connection",
-            Self::Postgres => "a PostgreSQL connection",
+            Self::Ssh => forward::AN_SSH_CONNECTION,
+            Self::Postgres => forward::A_DATABASE_CONNECTION,
         }
     }
 }

@@ -9,6 +9,7 @@
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
+use policies::words::evidence::untaken_line;
 use sqlx::error::DatabaseError;
 
 use super::{Ends, NewLine, Writer, add};
@@ -103,9 +104,7 @@ fn stand_in(body: &str) -> Event {
     Event {
         at: at.unwrap_or(Timestamp::UNIX_EPOCH),
         happening: Happening::EvidenceDiffered {
-            what: format!(
-                "the database took no line of {length} bytes with the SHA-256 {digest}, which belongs here"
-            ),
+            what: untaken_line(length, &digest),
         },
     }
 }

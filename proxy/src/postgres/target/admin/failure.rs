@@ -3,6 +3,7 @@
 use control::roles::RoleFault;
 use policies::Login;
 use policies::words::elevation::Unfit;
+use policies::words::entrance;
 
 use crate::postgres::wire;
 use crate::session::protocol::ConnectError;
@@ -160,7 +161,7 @@ fn state(sqlstate: &[u8]) -> String {
 /// called; `src/backend/utils/errcodes.txt`).
 fn advice(sqlstate: &[u8]) -> &'static str {
     match sqlstate {
-        b"53200" => "; more max_locks_per_transaction may help there",
+        b"53200" => entrance::MORE_LOCKS,
         _other => "",
     }
 }

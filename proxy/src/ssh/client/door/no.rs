@@ -2,7 +2,7 @@
 //! writes the session down, or the connection to the bastion itself, hears of it too.
 
 use policies::words::forward::ForwardSaying;
-use policies::words::ssh::SshSaying;
+use policies::words::ssh::{SshSaying, no_jump};
 use policies::words::{Shown, Words};
 use russh::ChannelOpenFailure;
 use russh::server::ChannelOpenHandle;
@@ -50,7 +50,7 @@ impl Door {
         reply: ChannelOpenHandle,
         place: String,
     ) -> Result<(), DoorError> {
-        let why = format!("`{place}` is no target: a jump goes to a target by its name");
+        let why = no_jump(&place);
         let words = SshSaying::BadAddress { why: &why }.words();
         let failure = ChannelOpenFailure::AdministrativelyProhibited;
         self.bar(reply, failure, (words, Some(place))).await

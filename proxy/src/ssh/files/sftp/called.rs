@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use policies::words::files::copied;
+
 use super::packet::{self, Request, Unclear};
 use super::waiting::Then;
 use super::{Operation, Talk};
@@ -17,10 +19,7 @@ pub(super) struct Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { start, length, at } = self;
-        match length {
-            0 => write!(f, "from {start} to its end, to {at}"),
-            bytes => write!(f, "from {start}, {bytes} bytes, to {at}"),
-        }
+        f.write_str(&copied(*start, *length, *at))
     }
 }
 

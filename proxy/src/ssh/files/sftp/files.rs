@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use policies::words::files as words;
 use recorder::Transfer;
 
 use super::packet::Unclear;
@@ -52,17 +53,13 @@ impl Shut {
     pub(super) fn sum_up(&self, operation: &mut Operation) {
         let mut notes = Vec::new();
         if self.names > 0 {
-            notes.push(format!("{} names", self.names));
+            notes.push(words::names(self.names));
         }
         if self.refused > 0 {
-            notes.push(format!("{} bytes refused by the target", self.refused));
+            notes.push(words::untaken(self.refused));
         }
         for (way, digest) in ["read", "written"].into_iter().zip(&self.as_passed) {
-            notes.extend(
-                digest
-                    .iter()
-                    .map(|digest| format!("{way}, as it passed: sha256 {digest}")),
-            );
+            notes.extend(digest.iter().map(|digest| words::as_passed(way, digest)));
         }
         operation.sum_up(self.read, self.written, &notes);
     }
