@@ -5,8 +5,10 @@
 //! judge what clippy, rustdoc or `cargo deny` judge.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a rule that cannot be checked fails by panicking"
 )]
 
@@ -14,6 +16,7 @@ mod borders;
 mod documents;
 mod files;
 mod names;
+mod sentences;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows how a step is done. Commands come in and go out as they can be pasted.
 
+pub mod story;
+
 use std::time::Duration;
 
 /// The first line of the demo.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use control::Clock;
-use policies::words::demo as words;
+use policies::words::demo::{self as words, story};
 use serde_json::Value;
 
 use super::daemon::{Daemon, Ending};
@@ -112,17 +112,17 @@ impl<'a> Story<'a> {
 
     fn refusal(&mut self) -> Result<(), DemoError> {
         let alice = self.stage.alice().clone();
-        self.step("without a grant nobody gets in, by ssh or by psql")?;
+        self.step(story::NOBODY_GETS_IN)?;
         let (port, address) = self.address();
         let (status, text) = self.type_as(&alice, &["ssh", "-p", &port, &address, "true"])?;
         self.hold(
             status == Some(REFUSED) && text.contains("TG"),
-            "ssh was refused with a sentence and status 77",
+            story::SSH_WAS_REFUSED,
         );
         let (status, text) = self.type_as(&alice, &["psql", "service=orders", "-c", "select 1"])?;
         self.hold(
             status == Some(2) && text.contains("tidegate request"),
-            "psql was told what to type to ask",
+            story::PSQL_WAS_TOLD,
         );
         Ok(())
     }
@@ -133,7 +133,7 @@ impl<'a> Story<'a> {
         let login = self.stage.login();
         let mut grants = Vec::new();
         for (target, login) in [("web1", login.as_str()), ("orders", ROLE)] {
-            self.step(&format!("alice asks for {target} as {login}"))?;
+            self.step(&story::asks(target, login))?;
             let ask = [
                 "request", target, "--as", login, "--for", "15m", "--reason", "INC-7",
             ];
@@ -141,10 +141,10 @@ impl<'a> Story<'a> {
             let request = alice.field(&ask, "/id")?;
             say(&words::shown(&request));
             let (status, _) = self.type_as(&alice, &["tidegate", "approve", &request])?;
-            self.hold(status == Some(4), "one does not approve one's own request");
+            self.hold(status == Some(4), story::NOT_ONES_OWN);
             say(&words::typed(&format!("bob tidegate approve {request}")));
             let grant = bob.field(&["approve", &request], "/grant")?;
-            self.hold(grant.starts_with("grt_"), &format!("bob did: {grant}"));
+            self.hold(grant.starts_with("grt_"), &story::bob_did(&grant));
             grants.push(grant);
         }
         Ok(grants)
@@ -153,21 +153,21 @@ impl<'a> Story<'a> {
     fn ssh(&mut self) -> Result<(), DemoError> {
         let alice = self.stage.alice().clone();
         let ((port, address), login) = (self.address(), self.stage.login());
-        self.step("stock ssh runs a command: outputs apart, exit status kept")?;
+        self.step(story::SSH_RUNS)?;
         let line = "echo on $(hostname); echo aside >&2; exit 5";
         let (status, text) = self.type_as(&alice, &["ssh", "-p", &port, &address, line])?;
         self.hold(
             status == Some(5) && text.contains("on ") && text.contains("aside"),
-            "it ran there",
+            story::IT_RAN,
         );
-        self.step("the same through tidegate as a jump host")?;
+        self.step(story::JUMPING)?;
         let (status, text) =
             self.type_as(&alice, &["ssh", &format!("{login}@web1"), "echo jumped"])?;
         self.hold(
             status == Some(0) && text.contains("jumped"),
-            "ssh -J works, and is recorded",
+            story::IT_JUMPED,
         );
-        self.step("scp takes a file there and back")?;
+        self.step(story::SCP)?;
         let there = self.stage.dir().join("people/alice/there");
         let (key, there) = (
             alice.key().display().to_string(),
@@ -185,26 +185,26 @@ impl<'a> Story<'a> {
             ],
         )?;
         let same = fs::read(&there).ok() == fs::read(&key).ok();
-        self.hold(status == Some(0) && same, "the copy is the same");
-        self.step("what the grant does not name is refused")?;
+        self.hold(status == Some(0) && same, story::SAME_COPY);
+        self.step(story::UNNAMED)?;
         let (status, text) =
             self.type_as(&alice, &["ssh", "-p", &port, "-W", "localhost:1", &address])?;
         self.hold(
             status != Some(0),
-            &format!("no forwarding: {}", text.lines().last().unwrap_or_default()),
+            &story::no_forwarding(text.lines().last().unwrap_or_default()),
         );
         Ok(())
     }
 
     fn psql(&mut self) -> Result<(), DemoError> {
         let alice = self.stage.alice().clone();
-        self.step("stock psql asks the database")?;
+        self.step(story::PSQL_ASKS)?;
         let ask = "select count(*), current_user from orders";
         let (status, text) =
             self.type_as(&alice, &["psql", "-X", "-At", "service=orders", "-c", ask])?;
         self.hold(
             status == Some(0) && text == format!("1000|{ROLE}"),
-            "1000 rows, as the role that was granted",
+            story::ROWS,
         );
         Ok(())
     }
@@ -212,7 +212,7 @@ impl<'a> Story<'a> {
     /// Two live sessions, one revocation each, and what became of them.
     fn cut(&mut self, grants: &[String]) -> Result<(), DemoError> {
         let bob = self.stage.bob().clone();
-        self.step("alice works in both, and bob sees it")?;
+        self.step(story::BOTH)?;
         let ((port, address), log) = (self.address(), |name: &str| self.stage.dir().join(name));
         let tick = "while echo tick; do sleep 0.1; done";
         let ssh = self.begin(
@@ -231,12 +231,9 @@ impl<'a> Story<'a> {
         let running = self.wait(|story| story.sql(sleeping).is_ok_and(|count| count == "1"))?;
         let (status, text) = self.type_as(&bob, &["tidegate", "sessions", "ls"])?;
         let both = text.contains("web1") && text.contains("orders");
-        self.hold(
-            status == Some(0) && both && running,
-            "both are live, and a statement is running",
-        );
+        self.hold(status == Some(0) && both && running, story::BOTH_LIVE);
 
-        self.step("bob revokes both grants: both sessions are cut")?;
+        self.step(story::REVOKED)?;
         let mut lives = vec![ssh, psql];
         for (live, grant) in lives.iter_mut().zip(grants) {
             let line = ["tidegate", "revoke", grant, "--reason", "done", "--yes"];
@@ -247,26 +244,23 @@ impl<'a> Story<'a> {
             live.gone = gone.then(|| self.clock.instant().saturating_duration_since(typed));
             let told = fs::read_to_string(live.process.log()).unwrap_or_default();
             say(&words::shown(last_lines(&told)));
-            self.hold(gone, &format!("{} is gone", live.what));
+            self.hold(gone, &story::gone(live.what));
             self.hold(
                 told.contains("revoked") && told.contains("done"),
-                "and was told why",
+                story::TOLD_WHY,
             );
         }
-        self.step("the running statement is stopped at the server, and nothing of it is left")?;
+        self.step(story::STOPPED)?;
         let stopped = self.wait(|story| story.sql(sleeping).is_ok_and(|count| count == "0"))?;
-        self.hold(stopped, "the backend is gone");
+        self.hold(stopped, story::BACKEND_GONE);
         let rows = self.sql("select count(*) from orders")?;
-        self.hold(
-            rows == "1000",
-            &format!("the delete did not happen: {rows} rows are still there"),
-        );
+        self.hold(rows == "1000", &story::rows_left(&rows));
         self.times(&lives)
     }
 
     /// What the ledger says about the cuts.
     fn times(&mut self, lives: &[Live]) -> Result<(), DemoError> {
-        self.step("how long each cut took, from the recordings' last frames and our own watch")?;
+        self.step(story::HOW_LONG)?;
         let bob = self.stage.bob().clone();
         let sessions = bob.json(&["sessions", "ls", "--all"])?;
         let cut: Vec<&Value> = sessions
@@ -307,11 +301,11 @@ impl<'a> Story<'a> {
     /// Nobody gets in again, and every recording proves itself.
     fn afterwards(&mut self) -> Result<(), DemoError> {
         let (alice, carol) = (self.stage.alice().clone(), self.stage.carol().clone());
-        self.step("nobody gets in again")?;
+        self.step(story::NOBODY_AGAIN)?;
         let (port, address) = self.address();
         let (status, _) = self.type_as(&alice, &["ssh", "-p", &port, &address, "true"])?;
-        self.hold(status == Some(REFUSED), "alice was refused");
-        self.step("carol verifies every recording, and plays one back")?;
+        self.hold(status == Some(REFUSED), story::ALICE_REFUSED);
+        self.step(story::VERIFIED)?;
         let sessions = carol.run(&["tidegate", "-o", "name", "sessions", "ls", "--all"])?;
         let mut count = 0_usize;
         for session in sessions.lines() {
@@ -321,12 +315,12 @@ impl<'a> Story<'a> {
                 self.hold(false, &said(&output));
             }
         }
-        self.hold(count >= 6, &format!("{count} recordings verify"));
+        self.hold(count >= 6, &story::verify(count));
         let ticks = sessions.lines().any(|session| {
             let played = carol.output(&["tidegate", "recordings", "export", session, "--text"]);
             played.is_ok_and(|played| said(&played).contains("tick"))
         });
-        self.hold(ticks, "what alice saw is in the recording");
+        self.hold(ticks, story::SEEN);
         Ok(())
     }
 
@@ -350,10 +344,7 @@ impl<'a> Story<'a> {
                 gone: None,
             });
         }
-        Err(DemoError::Broken(format!(
-            "{what} did not come up: {}",
-            process.log_end()
-        )))
+        Err(DemoError::Broken(story::not_up(what, &process.log_end())))
     }
 
     /// Asks the database itself, past tidegate.
