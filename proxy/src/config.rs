@@ -120,7 +120,7 @@ pub(crate) fn mistake(
 ) -> Diagnosis {
     let mut read = Settings::new(document, text, environment);
     let mut places = settings.iter();
-    match places.find_map(|(section, key)| read.place(section, key)) {
+    match places.find_map(|&(section, key)| read.place(section, key)) {
         Some(place) => read.diagnosis(&place, what),
         None => Diagnosis::whole(document, what.to_string()),
     }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
-use policies::words::api as words;
-use policies::words::api::ApiRefusal;
+use policies::words::api::{self as words, ApiRefusal};
 use serde::de::DeserializeOwned;
 
 use crate::api::problem::Refused;

@@ -12,8 +12,7 @@ use ca::sshsig::{self, LOGIN_NAMESPACE, LOGIN_NAMESPACE_1};
 use ca::{IssueError, LoginCertificates};
 use jiff::SignedDuration;
 use policies::PrincipalName;
-use policies::words::api::ApiRefusal;
-use policies::words::api::LONG_KEY;
+use policies::words::api::{ApiRefusal, LONG_KEY};
 use policies::words::evidence::{self, FRESH, MAY_NOT, NOT_SIGNED, UNKNOWN};
 use tracing::{debug, field, info, warn};
 

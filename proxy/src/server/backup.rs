@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use control::ledger::proof::Proof;
 use control::store::Backend;
-use policies::words::server as words;
-use policies::words::server::BackedUp;
+use policies::words::server::{self as words, BackedUp};
 
 use super::{CHECKPOINT, Failure, check_config};
 use crate::config::{self, Config, PassphraseSource};
