@@ -300,6 +300,11 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
         &format!("-addext subjectAltName={name} -addext extendedKeyUsage=clientAuth"),
         LONG,
     );
+    // Refused for their shape, before anybody asks who signed them.
+    let authority =
+        format!("-addext subjectAltName={name} -addext basicConstraints=critical,CA:TRUE");
+    desk.sign("another", "another_authority", &authority, LONG);
+    desk.sign("ours", "our_authority", &authority, LONG);
     shows(&world, &desk, "right", None);
     add(
         &world,
@@ -319,6 +324,11 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
             " does not lead to the CA that was given",
         ),
         ("for_clients", None, " is not for servers"),
+        (
+            "another_authority",
+            None,
+            " is not shown to be by the CA that was given",
+        ),
     ] {
         shows(&world, &desk, wrong, behind);
         kept_away(&world, "named", (wrong, why));
@@ -326,6 +336,10 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
     for (wrong, why) in [
         ("expired", "shows a certificate that has expired"),
         ("not_yet", "shows a certificate that does not hold yet"),
+        (
+            "our_authority",
+            "shows a certificate that is not made as a server's has to be",
+        ),
     ] {
         shows(&world, &desk, wrong, None);
         not_spoken_with(&world, "named", (wrong, why));

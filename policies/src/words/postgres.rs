@@ -257,7 +257,7 @@ impl CertificateFault {
                 "its certificate does not lead to the CA that was given as one has to: it is a CA's own, or by one that may not sign it"
             }
             Self::Unproven => {
-                "nothing shows that its certificate is by the CA that was given: it cannot be read, is not made as a server's has to be, or is signed in a way that proves nothing, as with SHA-1"
+                "its certificate is not shown to be by the CA that was given: it cannot be read, is not made as a server's has to be, or is signed in a way that proves nothing, as with SHA-1"
             }
         }
     }
