@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ca::PassKey;
 use control::roles::{Findings, Made, Parting, Removed};
-use policies::words::entrance;
+use policies::words::entrance::not_looked_into;
 use policies::{FENCED, Login, PostgresEndpoint, PostgresHost, RolePlace, RolePlan, SqlKind};
 use tokio::time;
 
@@ -218,7 +218,7 @@ async fn remains_elsewhere(
         next = others.get(LOOKED_INTO_MAX);
     };
     drop(time::timeout(DATABASE_LIMIT, looking).await);
-    found.extend(next.map(|database| entrance::not_looked_into(database)));
+    found.extend(next.map(|database| not_looked_into(database)));
     Ok(found)
 }
 
