@@ -127,14 +127,18 @@ fn what_a_start_needs_is_looked_at_where_the_configuration_names_it() {
         fs::write(path, public).expect("it is written");
     };
     check(&world, &key, public, &[by_state, "TG709", "ssh-user-ca-1"]);
-    let seal = |path: &Path| drop(fs::copy(ca.join("recording-seal-1"), path).expect("copied"));
+    let copied = |from: &str, to: &Path| {
+        let from = fs::read(ca.join(from)).expect("it is there");
+        fs::write(to, from).expect("it is written");
+    };
+    let seal = |path: &Path| copied("recording-seal-1", path);
     check(
         &world,
         &key,
         seal,
         &[by_state, "TG707", "is not the one of that name"],
     );
-    let login = |path: &Path| drop(fs::copy(ca.join("x509-login-ca-1.crt"), path).expect("copied"));
+    let login = |path: &Path| copied("x509-login-ca-1.crt", path);
     check(
         &world,
         &ca.join("x509-target-ca-1.crt"),
