@@ -1,6 +1,7 @@
 //! The API over a pipe: every endpoint as a stranger, as somebody with no rights, as an admin.
 
 mod checks;
+mod killing;
 mod load;
 mod login;
 mod offices;

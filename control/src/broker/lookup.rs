@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::words::broker::Invalid;
-use policies::{Grant, GrantId, Request, RequestId, SessionId};
+use policies::{Grant, GrantId, Part, Request, RequestId, SessionId};
+use tokio::time::timeout;
 
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
@@ -20,6 +22,9 @@ const PREFIX_MIN: usize = 6;
 /// How many ids are asked about at the most: each is a question to the policies, and nobody else of the API has a
 /// turn meanwhile. Six characters of an id stand for a quarter of an hour.
 const ASKED_MAX: usize = 64;
+
+/// How long whoever wants a session ended waits for the ledger to say which one is meant.
+const LEDGER_WAIT: Duration = Duration::from_secs(1);
 
 /// How long an id is, its prefix included.
 const ID_LENGTH: usize = 30;
@@ -74,6 +79,43 @@ impl Broker {
         };
         let seen = self.sessions(caller, &filter).await?;
         only(text, seen.iter().map(|session| session.id))
+    }
+
+    /// The session that is to be ended: of a whole id it is known from memory, as a cut waits for no disk. The beginning
+    /// of one is looked for in the ledger, where the session meant may be one that is over; only where that does not
+    /// answer, or does not hold it yet, among the live ones that the caller may end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::find_request`].
+    pub async fn find_live(&self, caller: &Caller, text: &str) -> Result<SessionId, BrokerError> {
+        let prefix = checked(SessionId::PREFIX, text)?;
+        if let Ok(id) = prefix.parse::<SessionId>()
+            && self.owner_of_live(caller, id).is_some()
+        {
+            return Ok(id);
+        }
+        let unanswered = match timeout(LEDGER_WAIT, self.find_session(caller, text)).await {
+            Ok(Ok(id)) => return Ok(id),
+            Ok(Err(refused)) => refused,
+            Err(_elapsed) => BrokerError::Unavailable { part: Part::Store },
+        };
+        let may_live = matches!(
+            unanswered,
+            BrokerError::Unavailable { part: Part::Store } | BrokerError::NotFound { .. }
+        );
+        if !may_live {
+            return Err(unanswered);
+        }
+        let live = self.inner.book.all().into_iter();
+        let theirs = live.map(|(id, _terms)| id).filter(|id| {
+            id.to_string().starts_with(&prefix) && self.owner_of_live(caller, *id).is_some()
+        });
+        let theirs: Vec<SessionId> = theirs.collect();
+        if theirs.is_empty() {
+            return Err(unanswered);
+        }
+        only(text, theirs.into_iter())
     }
 }
 

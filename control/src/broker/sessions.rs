@@ -214,7 +214,7 @@ impl Broker {
 
     /// Whose session this is, from memory, where the caller may kill it: a cut waits for no disk, and
     /// a session may be killed that the ledger does not hold yet.
-    fn owner_of_live(&self, caller: &Caller, id: SessionId) -> Option<PrincipalName> {
+    pub(super) fn owner_of_live(&self, caller: &Caller, id: SessionId) -> Option<PrincipalName> {
         let (_session, terms) = self.inner.book.one(id)?;
         let state = self.state();
         let view = self.view(&state, caller);
