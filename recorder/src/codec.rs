@@ -58,6 +58,11 @@ pub(crate) mod kind {
     pub(super) const NOTE: u8 = 6;
     pub(crate) const CLOSE: u8 = 7;
     pub(super) const FILE: u8 = 8;
+
+    /// Whether there is a kind of this number.
+    pub(crate) fn is_any(kind: u8) -> bool {
+        kind <= FILE
+    }
 }
 
 /// How a session ended, as the last frame carries it.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Seek as _};
 use std::time::Duration;
 
-use crate::chain::{Chain, Link, peek};
+use crate::chain::{Chain, FrameFault, Link, peek};
 use crate::codec::kind;
 use crate::fault::{Break, Fault};
 use crate::frame::Frame;
@@ -45,24 +45,31 @@ impl Found {
     pub(super) fn follow(&mut self, tail: &[u8]) -> Option<(End, Timeline)> {
         let mut rest = tail;
         let mut ending = None;
-        while let Ok(link) = peek(rest) {
+        loop {
+            let link = match peek(rest) {
+                Ok(link) => link,
+                // What was being written when the crash came.
+                Err(FrameFault::CutOff) if !self.goes_on(rest) => break,
+                Err(fault) => {
+                    self.damaged_raw(Fault::Frame(fault));
+                    break;
+                }
+            };
             let (frame, after) = rest.split_at_checked(link.length)?;
             rest = after;
             if link.sequence < self.chain.next {
                 continue;
             }
             if link.sequence > self.chain.next {
-                self.damage.get_or_insert(Break {
-                    frame: self.chain.next,
-                    after: Duration::ZERO,
-                    offset: self.part_len,
-                    within: 0,
-                    fault: Fault::Gap,
-                });
+                self.damaged_raw(Fault::Gap);
                 break;
             }
-            let Ok(link) = self.chain.pull(frame) else {
-                break;
+            let link = match self.chain.pull(frame) {
+                Ok(link) => link,
+                Err(fault) => {
+                    self.damaged_raw(Fault::Frame(fault));
+                    break;
+                }
             };
             if link.sequence == 0 {
                 self.heading = link.open_heading().ok();
@@ -71,6 +78,28 @@ impl Found {
             self.open.extend_from_slice(frame);
         }
         ending
+    }
+
+    /// Takes note that the raw frames are not what was written from here on, unless something is damaged before them.
+    fn damaged_raw(&mut self, fault: Fault) {
+        self.damage.get_or_insert(Break {
+            frame: self.chain.next,
+            after: Duration::ZERO,
+            offset: self.part_len,
+            within: 0,
+            fault,
+        });
+    }
+
+    /// Whether one of the frames that come next stands whole in what looks cut off: then it is the length at its front
+    /// that is not what was written. Of more than one, as that one may be damaged as well.
+    fn goes_on(&self, rest: &[u8]) -> bool {
+        let wanted = [0, 1, 2].map(|step| self.chain.next.saturating_add(step));
+        let starts = 1..rest.len();
+        starts.filter_map(|at| peek(rest.get(at..)?).ok()).any(|link| {
+            let is_ours = link.at_us >= self.chain.last_us && kind::is_any(link.kind);
+            is_ours && wanted.contains(&link.sequence)
+        })
     }
 }
 

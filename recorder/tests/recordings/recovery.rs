@@ -264,6 +264,43 @@ fn raw_frames_that_do_not_follow_the_segments_are_kept() {
 }
 
 #[test]
+fn damage_in_the_raw_frames_is_told_and_they_are_kept() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let [part, tail] = ["part", "tail"].map(|end| desk.file(&format!("{}.{end}", session(1))));
+    let mut begins = vec![fs::read(&tail).unwrap().len()];
+    for letter in b'a'..=b'e' {
+        recording.append(at(1), &output(&[letter])).unwrap();
+        begins.push(fs::read(&tail).unwrap().len());
+    }
+    crash(recording);
+    let (raw, packed) = (fs::read(&tail).unwrap(), fs::read(&part).unwrap());
+    let [copy, kept] =
+        ["damaged", "damaged-tail"].map(|end| desk.file(&format!("{}.{end}", session(1))));
+    // What was written, and what is changed in it: of the second frame the payload, and its length so that
+    // it ends behind the file, so that no frame has as much, and so that it ends elsewhere; and of the last one the payload.
+    let [second, last] = [begins[1], begins[4]];
+    let cases = [(second, 26, 1), (second, 2, 16), (second, 3, 16), (second, 0, 1), (last, 26, 1)];
+    for (frame, byte, mask) in cases {
+        let mut damaged = raw.clone();
+        damaged[frame + byte] ^= mask;
+        fs::write(&part, &packed).unwrap();
+        fs::write(&tail, &damaged).unwrap();
+        let salvage = recover(&desk);
+        let (broken, found) = salvage.damaged.expect("damage is told");
+        let whole = begins.iter().position(|begin| *begin == frame).unwrap();
+        assert_eq!(broken.frame, whole as u64 + 1, "{frame} {byte}");
+        assert_eq!(found, copy);
+        assert!(fs::read(&kept).unwrap() == damaged, "{frame} {byte}");
+        verify(&salvage.sealed.path, None, &desk.key).unwrap();
+        assert_eq!(outputs(&salvage.sealed.path), b"abcde"[..whole]);
+        for left in [&salvage.sealed.path, &copy, &kept] {
+            fs::remove_file(left).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_second_recovery_keeps_the_copies_of_the_first() {
     let desk = Desk::new();
     let (packed, raw) = miscounted(&desk);
