@@ -38,8 +38,8 @@ impl Broker {
         View::of(&end, caller)
     }
 
-    /// Does what a caller wants: decides, appends and applies. Every no is in the ledger before it is
-    /// answered.
+    /// Does what a caller wants: decides, appends and applies. Every no is in line for the ledger before it
+    /// is answered.
     pub(super) async fn change<T>(
         &self,
         caller: &Caller,
@@ -56,7 +56,7 @@ impl Broker {
         self.audited(caller, (deed, object), done.await).await
     }
 
-    /// The same answer, with a no in the ledger before it is given.
+    /// The same answer, with a no in line for the ledger before it is given.
     pub(crate) async fn audited<T>(
         &self,
         caller: &Caller,
@@ -95,7 +95,23 @@ impl Broker {
 
     /// Writes something into the ledger, and waits until it is durable or cannot be.
     pub(super) async fn write(&self, happening: Happening) {
-        if let Err(refused) = self.record(happening).await {
+        self.write_all(vec![happening]).await;
+    }
+
+    /// The same of several things, which are in line together.
+    pub(super) async fn write_all(&self, happenings: Vec<Happening>) {
+        if happenings.is_empty() {
+            return;
+        }
+        let at = self.inner.clock.now();
+        let event = |happening| Event { at, happening };
+        let events = happenings.into_iter().map(event).collect();
+        let written = match self.inner.store.submit(events).await {
+            Ok(receipt) => receipt.durably().await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(error) = written {
+            let refused = BrokerError::store(&error);
             tracing::error!(
                 error = &refused as &dyn std::error::Error,
                 "ledger.unwritten"

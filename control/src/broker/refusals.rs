@@ -4,8 +4,10 @@
 //! The ledger is kept for ever, on the disk that live sessions need; whoever has a login must not be able to
 //! fill it by asking for what they may not have. Refuses nobody anything: the answer is the same.
 
+use std::time::Duration;
+
 use policies::PrincipalName;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Broker;
 use super::recent::{MINUTE, Recent};
@@ -13,6 +15,10 @@ use crate::ledger::Happening;
 
 /// How many noes of one principal are written down in a minute.
 pub(super) const PER_MINUTE_MAX: u32 = 120;
+
+/// How long a no waits until it is written down. Nothing follows from it that the ledger would have to know first, and a
+/// disk that hangs must not keep whoever is refused from hearing so.
+const NO_WAITS: Duration = Duration::from_secs(1);
 
 /// Who was refused something of late.
 #[derive(Debug)]
@@ -47,25 +53,33 @@ impl Refusals {
 }
 
 impl Broker {
-    /// Writes down that `who` was refused something, and waits until it is durable or cannot be.
+    /// Writes down that `who` was refused something, and waits until it is durable or cannot be; for a second at the
+    /// longest. It is in line by then, unless the line is full, and is a no either way.
     pub(super) async fn write_refusal(&self, who: &PrincipalName, happening: Happening) {
         let now = self.inner.clock.instant();
         // Before this one is counted: its minute may be over.
-        self.write_refusals_counted(now).await;
+        let mut happenings = self.refusals_counted(now);
         if self.inner.refusals.note(who, now) {
-            self.write(happening).await;
+            happenings.push(happening);
+        }
+        if timeout(NO_WAITS, self.write_all(happenings)).await.is_err() {
+            tracing::warn!(principal = %who, "ledger.slow");
         }
     }
 
     /// Writes down how many noes were not, in minutes that are over by then.
     pub(super) async fn write_refusals_counted(&self, by: Instant) {
-        while let Some((principal, noes)) = self.inner.refusals.0.over(by) {
-            let count = noes.left_out;
-            if count > 0 {
-                self.write(Happening::RefusalsCounted { principal, count })
-                    .await;
-            }
-        }
+        self.write_all(self.refusals_counted(by)).await;
+    }
+
+    fn refusals_counted(&self, by: Instant) -> Vec<Happening> {
+        let over = std::iter::from_fn(|| self.inner.refusals.0.over(by));
+        over.filter(|(_principal, noes)| noes.left_out > 0)
+            .map(|(principal, noes)| Happening::RefusalsCounted {
+                principal,
+                count: noes.left_out,
+            })
+            .collect()
     }
 }
 

@@ -1,10 +1,13 @@
 //! What ends sessions when nothing happens: clocks that jump, a store that is gone.
 
+use control::ledger::Happening;
 use control::offline::apply_policies;
 use control::store::Backend;
 use control::{Broker, Settings};
 use jiff::SignedDuration;
+use policies::words::Shown as _;
 use policies::{Denial, LockScope, Part, RequestState, SeverReason, TargetName};
+use tokio::task::JoinSet;
 
 use crate::world::{World, ask, caller, library, over, reason, seconds};
 
@@ -255,6 +258,33 @@ async fn a_store_that_hangs_while_the_clock_is_set_ends_sessions_at_the_blind_li
     world.clock.step(SignedDuration::from_mins(-5));
     world.pass(seconds(3)).await;
     world.admit("alice", "web1").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_does_not_wait_for_a_disk_that_hangs() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 60).await;
+    world.store.hang(true);
+    // At once, and when nobody is let in any more.
+    for (who, wanted) in [("eve", "TG101"), ("alice", "TG111")] {
+        let mut asking = JoinSet::new();
+        for _each in 0..1_100 {
+            let (broker, asked) = (world.broker.clone(), ask(who, "web1"));
+            asking.spawn(async move { broker.admit(&asked).await });
+        }
+        let answers = tokio::time::timeout(seconds(2), asking.join_all()).await;
+        for answer in answers.expect("everybody has an answer") {
+            assert_eq!(answer.unwrap_err().words().code, wanted);
+        }
+        world.pass(seconds(6)).await;
+    }
+    world.store.hang(false);
+    // What is said once the disk answers again is in the ledger. (Of others it is only counted by then.)
+    world.pass(seconds(2)).await;
+    world.admit("amy", "web1").await.unwrap_err();
+    let lines = world.broker.audit_last(&caller("root"), 1).await.unwrap();
+    let last = &lines.last().unwrap().event.happening;
+    assert!(matches!(last, Happening::Refused { .. }), "{last:?}");
 }
 
 #[tokio::test(start_paused = true)]
