@@ -365,10 +365,18 @@ pub(crate) fn sessions(dir: &Path, extension: &str) -> io::Result<Vec<SessionId>
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::time::Duration;
+
     use jiff::Timestamp;
     use policies::{Credential, GrantId, InputRecording, Protocol};
 
     use super::*;
+    use crate::chain::Chain;
+    use crate::finish::Finish;
+    use crate::frame::Frame;
+    use crate::segment::Container;
+    use crate::{End, Timeline};
 
     /// Signs nothing: no recording here is sealed.
     struct NoKey;
@@ -400,6 +408,47 @@ mod tests {
             input: InputRecording::Kept,
             started_at: now,
         }
+    }
+
+    #[test]
+    fn raw_frames_are_nobody_elses_until_the_names_are_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = Shared {
+            dir: dir.path().join("cannot be synced"),
+            limits: Limits::default(),
+            seal: Arc::new(NoKey),
+            reserve: Reserve::new(dir.path(), 0),
+            spares: Spares::new(dir.path()).unwrap(),
+            live: Mutex::default(),
+            synced: AtomicU64::new(0),
+            hangs: AtomicBool::new(false),
+        };
+        let heading = heading();
+        let paths = Paths::of(dir.path(), heading.session);
+        let raw = shared.spares.create(&paths.tail).unwrap();
+        let finish = Finish {
+            paths: paths.clone(),
+            session: heading.session,
+            started_at: heading.started_at,
+            part: &File::create_new(&paths.part).unwrap(),
+            part_len: segment::opening().len() as u64,
+            container: Container::start(),
+            chain: Chain::start(),
+            open: Vec::new(),
+            open_first: 0,
+        };
+        let close = Frame::Close {
+            end: End::Complete,
+            timeline: Timeline::default(),
+        };
+        let at = heading.started_at;
+        finish
+            .seal(Duration::ZERO, at, &close, &shared)
+            .unwrap_err();
+        assert!(paths.sealed.exists());
+        let next = shared.spares.create(&dir.path().join("next")).unwrap();
+        let inode = |file: &File| file.metadata().unwrap().ino();
+        assert_ne!(inode(&next), inode(&raw));
     }
 
     #[test]

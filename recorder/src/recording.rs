@@ -117,13 +117,19 @@ impl Recording {
                 timeline: *timeline,
             },
         );
-        let sealed = sealed.map_err(|source| SealError::Write {
-            session: live.session,
-            source,
-        })?;
-        state.failure = Some(AppendError::Sealed);
+        // Whether or not that went well, nothing more is written to these files: they may be sealed already.
         state.told = true;
-        Ok(sealed)
+        match sealed {
+            Ok(sealed) => {
+                state.failure = Some(AppendError::Sealed);
+                Ok(sealed)
+            }
+            Err(source) => {
+                state.failure.get_or_insert(AppendError::Torn);
+                let session = live.session;
+                Err(SealError::Write { session, source })
+            }
+        }
     }
 
     pub(crate) fn create(shared: Arc<Shared>, heading: &Heading) -> Result<Self, OpenError> {

@@ -35,8 +35,8 @@ pub enum AppendError {
     /// The recording is sealed.
     #[error("the recording is sealed")]
     Sealed,
-    /// A thread died while it was writing.
-    #[error("the recording was left in the middle of a frame")]
+    /// A thread died while it was writing, or its seal did not come to its end.
+    #[error("the recording was left in the middle of a frame, or of its seal")]
     Torn,
 }
 

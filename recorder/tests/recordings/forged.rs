@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use recorder::{Fault, Limits, Recorder, RecoverError, Recovered, SealError, verify};
+use recorder::{
+    AppendError, Fault, Limits, Recorder, RecoverError, Recovered, SealError, verify,
+};
 
 use crate::desk::{Desk, Stamp, at, now, output, outputs, session};
 
@@ -102,6 +104,9 @@ fn a_live_recording_does_not_replace_what_is_sealed_under_its_name() {
         "{refused:?}"
     );
     assert_eq!(fs::read(&place).unwrap(), fs::read(&other.path).unwrap());
+    // Its files may be another's by then.
+    let late = recording.append(at(2), &output(b"late"));
+    assert!(matches!(late, Err(AppendError::Torn)), "{late:?}");
 }
 
 #[test]
