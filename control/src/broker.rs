@@ -207,6 +207,16 @@ impl Broker {
         self.inner.book.close(&SeverReason::Stopping);
     }
 
+    /// Returns when one of the tasks has ended that follow the log and end leases. Every lease is over then, and nobody
+    /// gets in until the server is started again.
+    pub async fn blinded(&self) {
+        self.inner.book.shut().await;
+        if self.inner.book.closed() != Some(SeverReason::Blind) {
+            // It was stopped.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The last line of the ledger and its digest in hexadecimal: to be kept elsewhere.
     ///
     /// # Errors

@@ -74,6 +74,9 @@ pub(crate) struct LastWord(pub(crate) Arc<LeaseBook>);
 
 impl Drop for LastWord {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("control.panicked");
+        }
         self.0.close(&SeverReason::Blind);
     }
 }

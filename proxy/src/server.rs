@@ -179,6 +179,7 @@ pub async fn serve(
     let ended = tokio::select! {
         asked = asked_to_stop() => asked.map_err(Failure::Signal),
         Some(_) = upkeep.join_next() => Err(Failure::Upkeep),
+        () = house.broker.blinded() => Err(Failure::Upkeep),
     };
     if let Err(failure) = &ended {
         error!(reason = %chain(failure), "server.failed");

@@ -151,8 +151,8 @@ impl Broker {
         .await;
     }
 
-    /// Makes roles at the start of grants and removes them at their end, for ever. What could not be
-    /// removed is tried again.
+    /// Makes roles at the start of grants and removes them at their end, for as long as the log is followed. What could
+    /// not be removed is tried again.
     pub async fn keep_roles(self) {
         let mut rounds = interval_at(self.inner.clock.instant(), ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -183,7 +183,7 @@ impl Broker {
                 _ = rounds.tick() => {}
                 grown = changes.changed() => if grown.is_err() {
                     // Nobody follows the log any more, so nobody is let in.
-                    return std::future::pending().await;
+                    return;
                 },
             }
         }

@@ -26,6 +26,8 @@ pub(crate) struct LeaseBook {
     pages: Mutex<Pages>,
     /// Told when the earliest deadline is another than before.
     sooner: Notify,
+    /// Whether nobody may go on any more.
+    shut: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -174,6 +176,14 @@ impl LeaseBook {
     pub(crate) fn close(&self, reason: &SeverReason) {
         self.pages().closed.get_or_insert_with(|| reason.clone());
         self.sever_all(reason);
+        self.shut.send_replace(true);
+    }
+
+    /// Returns when [`LeaseBook::close`] was called.
+    pub(crate) async fn shut(&self) {
+        let mut shut = self.shut.subscribe();
+        // The sender is ours: it cannot be gone.
+        drop(shut.wait_for(|shut| *shut).await);
     }
 
     /// Ends every lease there is.

@@ -94,6 +94,25 @@ async fn a_server_that_stops_says_so() {
     assert!(!ok && found.contains("stopping"), "{found}");
 }
 
+#[test]
+fn a_server_whose_log_nobody_follows_ends() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let first = runtime();
+    let world = first.block_on(World::build());
+    // With it go the tasks of the broker, as if they had panicked.
+    drop(first);
+    runtime().block_on(async {
+        let limit = Duration::from_secs(5);
+        let ended = tokio::time::timeout(limit, world.broker.blinded()).await;
+        ended.expect("it is told");
+        let kept = tokio::time::timeout(limit, world.broker.clone().keep_roles()).await;
+        kept.expect("what keeps roles ends as well");
+    });
+}
+
 /// What somebody has written there can be read or not; that the store does not answer is something else.
 #[tokio::test]
 async fn a_list_of_sessions_that_cannot_be_read_keeps_nobody_from_looking_at_targets() {
