@@ -66,6 +66,8 @@ pub(crate) struct Feed {
     pub(crate) edition: Arc<AtomicU64>,
     /// The leases that the policies have yet to be asked about.
     pub(crate) doubtful: VecDeque<Bound>,
+    /// Whether they are to be asked about all of them once they were asked about these.
+    pub(crate) again: bool,
 }
 
 /// Closes the book when its task is gone, even by a panic.
@@ -95,6 +97,7 @@ impl Feed {
             state,
             edition: Arc::default(),
             doubtful: VecDeque::new(),
+            again: false,
         }
     }
 
@@ -102,7 +105,7 @@ impl Feed {
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let _last_word = LastWord(Arc::clone(&self.book));
         loop {
-            let doubtful = !self.doubtful.is_empty();
+            let doubtful = self.again || !self.doubtful.is_empty();
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -126,9 +129,9 @@ impl Feed {
                 drop(answer.send(caught_up.map(|()| self.state.borrow().clone())));
             }
             Order::Review => {
-                if self.doubtful.is_empty() {
-                    self.doubtful.extend(self.book.all());
-                }
+                // Those that wait are not put behind all others: where one review takes longer than a minute, it
+                // would never come to its end.
+                self.again = true;
             }
             Order::Retire(now) => {
                 let mut state = State::clone(&self.state.borrow());
@@ -218,6 +221,9 @@ impl Feed {
 
     /// Puts the next few leases to the policies.
     fn review(&mut self) {
+        if self.doubtful.is_empty() && std::mem::take(&mut self.again) {
+            self.doubtful.extend(self.book.all());
+        }
         let state = self.state.borrow().clone();
         let now = self.clock.now();
         for _ in 0..REVIEW_AT_ONCE {
@@ -248,8 +254,15 @@ fn take_in(state: &mut State, entry: &Entry) -> Result<(), FeedError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
     use jiff::SignedDuration;
-    use policies::{Grant, GrantId, Reason, RequestId, SessionId, TargetName};
+    use policies::{
+        Algorithms, Capabilities, Credential, Endpoint, Entry as Entrance, Grant, GrantId,
+        HostKeyPin, InputRecording, Obligations, Protocol, Reason, RequestId, SessionId,
+        SshEndpoint, Target, TargetName, Terms,
+    };
 
     use super::*;
     use crate::change::{Change, Draft};
@@ -289,6 +302,64 @@ mod tests {
         }
         kill(&mut feed, session(100)).await;
         assert!(state.borrow().kills.is_empty());
+    }
+
+    /// A lease of this session of eve's, under a grant that there never was.
+    fn bound(feed: &Feed, session: SessionId) {
+        let (eve, web1) = ("eve".parse().unwrap(), TargetName::parse("web1").unwrap());
+        drop(feed.book.subscribe(session, &eve, &web1));
+        let target = Target {
+            name: web1,
+            endpoint: Endpoint::Ssh(SshEndpoint {
+                addr: "192.0.2.7:22".parse().unwrap(),
+                host_key: HostKeyPin::Keys { keys: Vec::new() },
+                jump: None,
+                entry: Entrance::Certificate,
+                algorithms: Algorithms::Modern,
+                keeper: None,
+            }),
+            logins: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            owners: None,
+            added_at: feed.clock.now(),
+            namesakes: BTreeSet::new(),
+        };
+        let terms = Terms {
+            grant: GrantId::new(feed.clock.now(), [1; 10]),
+            principal: eve,
+            credential: Credential::Key {
+                fingerprint: "SHA256:eve".to_owned(),
+            },
+            source: [192, 0, 2, 7].into(),
+            target: Arc::new(target),
+            via: Vec::new(),
+            login: "deploy".parse().unwrap(),
+            database: None,
+            protocol: Protocol::Ssh,
+            until: Timestamp::MAX,
+            capabilities: Capabilities::new(),
+            obligations: Obligations {
+                input: InputRecording::Counted,
+            },
+        };
+        let deadline = feed.clock.instant() + Duration::from_secs(3_600);
+        feed.book.bind(session, &Arc::new(terms), deadline);
+    }
+
+    #[tokio::test]
+    async fn a_review_of_all_is_not_forgotten_where_one_lease_waits() {
+        let (sender, _state) = watch::channel(Arc::new(State::default()));
+        let clock = Clock::system();
+        let mut feed = Feed::new((Backend::memory(), clock.clone()), Arc::default(), sender);
+        let sessions = [1, 2].map(|number| SessionId::new(clock.now(), [number; 10]));
+        sessions.iter().for_each(|session| bound(&feed, *session));
+        feed.doubtful.extend(feed.book.one(sessions[0]));
+        feed.obey(Order::Review).await;
+        // Under no grant and no policies, whoever is looked at is over.
+        for _round in 0..2 {
+            feed.review();
+        }
+        assert_eq!(feed.book.all().len(), 0);
     }
 
     /// A grant of ten minutes that was made at this time.
