@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use policies::Office;
 
 use super::{Broker, BrokerError, Caller};
@@ -42,18 +43,18 @@ impl Broker {
         limit: u32,
     ) -> Result<Vec<Line>, BrokerError> {
         let stored = self.audit_lines(caller, seen, limit).await?;
+        let mut before = Timestamp::UNIX_EPOCH;
         let line = |stored: &chain::Stored| {
-            let event: Event =
-                serde_json::from_str(&stored.body).map_err(|error| BrokerError::store(&error))?;
-            Ok(Line {
+            let event = read(&stored.body, before);
+            before = event.at;
+            Line {
                 seq: stored.seq,
                 event,
                 digest: chain::hex(&stored.digest),
                 appended: None,
-            })
+            }
         };
-        let lines: Result<Vec<Line>, BrokerError> = stored.iter().map(line).collect();
-        let mut lines = lines?;
+        let mut lines: Vec<Line> = stored.iter().map(line).collect();
         let grown: Vec<Revision> = lines
             .iter()
             .filter_map(grown_to)
@@ -107,6 +108,17 @@ impl Broker {
         let stored = self.inner.store.lines(seen, limit).await;
         stored.map_err(|error| BrokerError::store(&error))
     }
+}
+
+/// What a line says. Where somebody or a disk changed it, or a newer version wrote it, that stands in its place, at the
+/// time of the line before: whoever looks for who changed it has to see the lines around it.
+fn read(body: &str, before: Timestamp) -> Event {
+    serde_json::from_str(body).unwrap_or_else(|_unreadable| Event {
+        at: before,
+        happening: Happening::EvidenceDiffered {
+            what: "what is written here cannot be read".to_owned(),
+        },
+    })
 }
 
 /// The revision that the log grew to by this line, and the digest of what it grew by.
