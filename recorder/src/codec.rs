@@ -200,7 +200,13 @@ fn encode_document<T: serde::Serialize>(
     to: &mut Vec<u8>,
     name: &'static str,
 ) -> Result<(), Malformed> {
-    serde_json::to_writer(to, document).map_err(|_unwritable| Malformed::Document(name))
+    let begin = to.len();
+    serde_json::to_writer(&mut *to, document).map_err(|_unwritable| Malformed::Document(name))?;
+    // No reader takes a longer one.
+    if to.len().saturating_sub(begin) > DOCUMENT_MAX {
+        return Err(Malformed::Document(name));
+    }
+    Ok(())
 }
 
 /// The longest heading or end, in bytes. They hold a dozen names of bounded length.

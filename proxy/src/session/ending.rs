@@ -14,6 +14,9 @@ use super::chain;
 use super::dial::DialError;
 use super::protocol::{Closed, ConnectError};
 
+/// How much of a reason is kept in a recording, in characters.
+const WHY_MAX: usize = 4_000;
+
 /// How a session ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -88,18 +91,12 @@ impl Ending {
     /// What the recording says.
     pub fn as_end(&self, terms: &Terms) -> End {
         match self {
-            Self::Severed(reason) => {
-                let words = reason.words();
-                End::Severed {
-                    code: words.code.to_owned(),
-                    why: words.what,
-                }
-            }
+            Self::Severed(reason) => severed(reason),
             Self::Failed(refused) => {
                 let words = missed(refused, terms).unwrap_or_else(words::session::abandoned);
                 End::Failed {
                     code: words.code.to_owned(),
-                    why: words.what,
+                    why: brief(words.what),
                 }
             }
             Self::Closed(Closed::Violation(what)) => End::Failed {
@@ -108,7 +105,7 @@ impl Ending {
             },
             Self::Closed(Closed::Broken(words)) => End::Failed {
                 code: words.code.to_owned(),
-                why: words.what.clone(),
+                why: brief(words.what.clone()),
             },
             Self::Dropped => {
                 let words = words::session::dropped();
@@ -141,6 +138,25 @@ impl Ending {
             Self::Dropped => "dropped",
         }
     }
+}
+
+/// The end that a recording has of this.
+fn severed(reason: &SeverReason) -> End {
+    let words = reason.words();
+    End::Severed {
+        code: words.code.to_owned(),
+        why: brief(words.what),
+    }
+}
+
+/// As much of a reason as is kept. Whoever wrote the policies says why in as many words as they like, and an end that is
+/// too long could be read by nobody.
+fn brief(mut why: String) -> String {
+    if let Some((end, _next)) = why.char_indices().nth(WHY_MAX) {
+        why.truncate(end);
+        why.push('…');
+    }
+    why
 }
 
 /// What of it whoever has the session is told, reads in its recording, and finds in the list of sessions: no
@@ -278,6 +294,21 @@ mod tests {
         ] {
             assert_eq!(password(worn), Unreachable::Outworn(Entry::Password));
         }
+    }
+
+    #[test]
+    fn a_reason_of_any_length_is_an_end_that_can_be_read() {
+        for (letter, kept) in [("x", WHY_MAX), ("é", WHY_MAX)] {
+            let reason = letter.repeat(70_000);
+            let End::Severed { code, why } = severed(&SeverReason::PolicyChanged { reason }) else {
+                panic!("it was severed");
+            };
+            assert_eq!((code.as_str(), why.chars().count()), ("TG207", kept + 1));
+        }
+        let short = severed(&SeverReason::Locked);
+        let words = SeverReason::Locked.words();
+        let (code, why) = (words.code.to_owned(), words.what);
+        assert_eq!(short, End::Severed { code, why });
     }
 
     #[test]

@@ -148,6 +148,27 @@ fn the_end_comes_back() {
 }
 
 #[test]
+fn no_end_is_written_that_no_reader_takes() {
+    let timeline = Timeline::default();
+    let end = |length| End::Severed {
+        code: "TG207".to_owned(),
+        why: "x".repeat(length),
+    };
+    let written = |length| {
+        let mut bytes = Vec::new();
+        let end = end(length);
+        encode(&Frame::Close { end, timeline }, &mut bytes).map(|_kind| bytes.len())
+    };
+    let around = written(0).unwrap();
+    let longest = 64 * 1024 - around;
+    check(&Frame::Close {
+        end: end(longest),
+        timeline,
+    });
+    assert_eq!(written(longest + 1), Err(Malformed::Document("end")));
+}
+
+#[test]
 fn a_payload_that_goes_on_is_refused() {
     assert_eq!(decode(3, &[0, 0, 0, 0, 3, 0]), Err(Malformed::Long));
     assert_eq!(decode(3, &[0, 0, 0, 0]), Err(Malformed::Short));
