@@ -150,7 +150,7 @@ impl Feed {
     /// Reads the log from its beginning, before there is a lease. What was over a week before an entry was written is
     /// nobody's any more, so what is held is bounded however long the log is.
     pub(crate) async fn begin(&mut self) -> Result<(), FeedError> {
-        let (mut state, now) = (State::default(), self.clock.now());
+        let (mut state, now) = (State::beginning(), self.clock.now());
         loop {
             let entries = self.read(state.revision).await?;
             let Some(last) = entries.last() else {
@@ -163,6 +163,7 @@ impl Feed {
             // An entry that was written while the clock was ahead makes nothing old.
             state.retire(last.draft.at.min(now));
         }
+        state.read_through();
         state.fix_ends(now, self.clock.uptime());
         self.publish(Arc::new(state));
         Ok(())

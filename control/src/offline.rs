@@ -84,10 +84,11 @@ fn somebody_manages(policies: &PolicySet, state: &State, at: jiff::Timestamp) ->
 }
 
 async fn state(store: &Backend) -> Result<State, StoreError> {
-    let mut state = State::default();
+    let mut state = State::beginning();
     loop {
         let entries = store.read(state.revision, PAGE).await?;
         if entries.is_empty() {
+            state.read_through();
             return Ok(state);
         }
         for entry in &entries {

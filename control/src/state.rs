@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) retired: Retired,
     /// The policies, unless there are none or they cannot be read; nothing is allowed then.
     pub(crate) policies: Option<PolicySet>,
+    /// Whether they are read once the whole log is: of all that there ever were, the last ones count.
+    postponed: bool,
     /// What is wrong with them, if they cannot be read.
     pub(crate) unreadable: Option<Invalid>,
     /// Their text.

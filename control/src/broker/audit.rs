@@ -55,28 +55,23 @@ impl Broker {
             }
         };
         let mut lines: Vec<Line> = stored.iter().map(line).collect();
-        let grown: Vec<Revision> = lines
-            .iter()
-            .filter_map(grown_to)
-            .map(|(to, _)| to)
-            .collect();
-        if let (Some(first), Some(last)) = (grown.first(), grown.last()) {
-            let mut bodies = self.bodies(*first, *last).await?;
-            for line in &mut lines {
-                line.appended =
-                    grown_to(line).and_then(|(to, sha256)| appended(&bodies.remove(&to)?, sha256));
-            }
-        }
+        self.tell_appended(&mut lines).await?;
         Ok(lines)
     }
 
-    /// What the log has from this revision to that one.
-    async fn bodies(
-        &self,
-        first: Revision,
-        last: Revision,
-    ) -> Result<BTreeMap<Revision, String>, BrokerError> {
-        let mut found = BTreeMap::new();
+    /// Puts beside each line by which the log grew what was appended. Of the log so much is held at once as is read.
+    async fn tell_appended(&self, lines: &mut [Line]) -> Result<(), BrokerError> {
+        let mut grown = BTreeMap::new();
+        for line in lines {
+            if let Some((to, _sha256)) = grown_to(line) {
+                grown.entry(to).or_insert(line);
+            }
+        }
+        let ends = (grown.first_key_value(), grown.last_key_value());
+        let (Some((first, _first)), Some((last, _last))) = ends else {
+            return Ok(());
+        };
+        let (first, last) = (*first, *last);
         let mut seen = Revision(first.0.saturating_sub(1));
         while seen < last {
             let entries = self.inner.store.bodies(seen, ENTRIES_AT_ONCE).await;
@@ -85,9 +80,13 @@ impl Broker {
                 break;
             };
             seen = *end;
-            found.extend(entries);
+            for (revision, body) in entries {
+                if let Some(line) = grown.get_mut(&revision) {
+                    line.appended = grown_to(line).and_then(|(_to, sha256)| appended(&body, sha256));
+                }
+            }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Lines of the ledger after `seen` as they were written, oldest first: whoever gets them can

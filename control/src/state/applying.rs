@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policies::{PrincipalName, Request, RequestId, RequestState};
 
-use super::{Kept, Kill, RoleRecord, State, load, shorten};
+use super::{Kept, Kill, RoleRecord, State, shorten};
 use crate::change::{Change, Entry, PolicyTexts};
 use crate::onetime::SecretRecord;
 use crate::roles::Removed;
@@ -340,14 +340,8 @@ impl State {
     fn take_policies(&mut self, texts: &PolicyTexts) {
         self.texts = Some(Arc::new(texts.clone()));
         self.policies_at = self.revision;
-        self.policies = match load(texts) {
-            Ok(policies) => Some(policies),
-            Err(refused) => {
-                // They were accepted once: another version of this program wrote them.
-                self.unreadable = Some(refused);
-                return self.policies = None;
-            }
-        };
-        self.unreadable = None;
+        if !self.postponed {
+            self.read_policies();
+        }
     }
 }

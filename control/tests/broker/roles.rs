@@ -329,6 +329,37 @@ async fn who_starts_anew_knows_which_roles_there_may_be() {
     keeper.abort();
 }
 
+/// Puts policies in force that say the same in other words.
+async fn apply_others(world: &World) {
+    let mut texts = library();
+    texts.documents[0].text.push_str("\n// In other words.\n");
+    let applied = world.broker.apply_policies(&caller("root"), texts).await;
+    applied.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_policies_once_more_change_nothing() {
+    let (world, database, keeper) = set_up().await;
+    let grant = world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    drop(database.done());
+    let before = world.store.head();
+    let root = caller("root");
+    for _each in 0..3 {
+        let again = world.broker.apply_policies(&root, library()).await.unwrap();
+        assert_eq!(again.digest, world.broker.policies(&root).unwrap().1);
+    }
+    world.pass(seconds(5)).await;
+    assert_eq!(world.store.head(), before);
+    assert_eq!(database.done(), Vec::<String>::new());
+    assert_eq!(logged(&world.store, grant).await, "intended made");
+    // Whoever may not apply them is told so all the same.
+    let alice = caller("alice");
+    let refused = world.broker.apply_policies(&alice, library()).await;
+    refused.unwrap_err();
+    keeper.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn other_policies_and_locks_take_the_roles_that_nobody_is_in_by() {
     let (world, database, keeper) = set_up().await;
@@ -336,11 +367,7 @@ async fn other_policies_and_locks_take_the_roles_that_nobody_is_in_by() {
     let admission = admitted(&world).await;
     world.pass(seconds(1)).await;
     drop(database.done());
-    let applied = world
-        .broker
-        .apply_policies(&caller("root"), library())
-        .await;
-    applied.unwrap();
+    apply_others(&world).await;
     world.pass(seconds(5)).await;
     assert_eq!(database.done(), Vec::<String>::new(), "alice is in by it");
     drop(admission);
