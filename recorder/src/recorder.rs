@@ -201,6 +201,7 @@ impl Recorder {
         if self.shared.reserve.is_spent() && live.is_empty() {
             drop(self.shared.reserve.restore());
         }
+        drop(self.shared.reserve.replace());
         let stopped = sync_all(&live, &self.shared.synced);
         let born: Vec<_> = live.iter().filter(|recording| recording.is_new()).collect();
         // The frames are on disk. Where the directory is not, they stay new and the next sync

@@ -22,6 +22,7 @@ pub(crate) const FILE: &str = "reserve";
 /// The space kept back in one directory.
 #[derive(Debug)]
 pub(crate) struct Reserve {
+    dir: PathBuf,
     path: PathBuf,
     wanted: u64,
     spent: AtomicBool,
@@ -30,6 +31,7 @@ pub(crate) struct Reserve {
 impl Reserve {
     pub(crate) fn new(dir: &Path, wanted: u64) -> Self {
         Self {
+            dir: dir.to_owned(),
             path: dir.join(FILE),
             wanted,
             spent: AtomicBool::new(true),
@@ -54,7 +56,37 @@ impl Reserve {
         if !self.is_spent() {
             return Ok(());
         }
-        let size = self.wanted.checked_div(SHARE).unwrap_or(0);
+        let file = self.file()?;
+        let held = file.metadata()?.len();
+        if free(&self.dir)?.saturating_add(held) < self.wanted {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        set_aside(&file, self.size())?;
+        self.spent.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sets the space aside once more where somebody has removed the file of a disk that is nearly full. What is live
+    /// goes on, so it is tried whatever room there is.
+    pub(crate) fn replace(&self) -> io::Result<()> {
+        // In this order: whoever gives it up says so before the file goes.
+        if self.path.try_exists()? || self.is_spent() {
+            return Ok(());
+        }
+        let replaced = self.file().and_then(|file| set_aside(&file, self.size()));
+        if replaced.is_err() || self.is_spent() {
+            drop(fs::remove_file(&self.path));
+        }
+        replaced
+    }
+
+    /// How many bytes are set aside.
+    fn size(&self) -> u64 {
+        self.wanted.checked_div(SHARE).unwrap_or(0)
+    }
+
+    /// Opens the file, or makes it.
+    fn file(&self) -> io::Result<File> {
         // A name that leads elsewhere is not followed: what is there would be cut.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = OpenOptions::new()
@@ -64,31 +96,19 @@ impl Reserve {
             .mode(0o600)
             .custom_flags(flags.bits().cast_signed())
             .open(&self.path)?;
-        let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::other("the reserve is no file"));
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::other("the reserve is no file"))
         }
-        let held = found.len();
-        if free(&self.path)?.saturating_add(held) < self.wanted {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        set_aside(&file, size)?;
-        self.spent.store(false, Ordering::Relaxed);
-        Ok(())
     }
 
     /// How much room there is for new recordings.
     pub(crate) fn room(&self) -> io::Result<Room> {
-        let is_spent = self.is_spent();
-        // Where it was given up the file is not there; where it was not, it has to be.
-        let at = match self.path.parent() {
-            Some(dir) if is_spent => dir,
-            Some(_) | None => &self.path,
-        };
         Ok(Room {
-            free: free(at)?,
+            free: free(&self.dir)?,
             wanted: self.wanted,
-            is_spent,
+            is_spent: self.is_spent(),
         })
     }
 }
@@ -128,7 +148,7 @@ impl Growth {
         size: u64,
         live: impl FnOnce() -> usize,
     ) -> io::Result<bool> {
-        let free = free(&reserve.path)?;
+        let free = free(&reserve.dir)?;
         if free >= reserve.wanted.saturating_mul(2) {
             self.before = size;
             return Ok(true);

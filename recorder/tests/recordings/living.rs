@@ -196,6 +196,26 @@ fn a_full_disk_ends_what_is_live_and_lets_nothing_begin() {
 }
 
 #[test]
+fn a_reserve_that_somebody_removes_stops_nothing_and_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = recorder::Limits {
+        reserve_bytes: 64 << 10,
+        ..recorder::Limits::default()
+    };
+    let seal = std::sync::Arc::new(crate::desk::Stamp::new(1));
+    let recorder = recorder::Recorder::open_dir(dir.path(), limits, seal).unwrap();
+    let reserve = dir.path().join("reserve");
+    let size = std::fs::metadata(&reserve).unwrap().len();
+    let live = recorder.open(&heading(1)).unwrap();
+    std::fs::remove_file(&reserve).unwrap();
+    recorder.open(&heading(2)).unwrap();
+    // More than a segment, with which it is looked whether there is room.
+    live.append(at(1), &output(&[b'x'; 300 << 10])).unwrap();
+    assert!(recorder.sync().is_empty());
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), size);
+}
+
+#[test]
 fn a_recording_that_is_written_is_synced_without_complaint() {
     let desk = Desk::new();
     let recording = desk.open(1);
