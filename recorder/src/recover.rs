@@ -100,15 +100,13 @@ impl Recorder {
         waiting: &BTreeSet<SessionId>,
     ) -> io::Result<Vec<Recovered>> {
         let shared = self.shared();
+        // One that is odd keeps no other from being sealed, nor the server from its start.
+        let mut found = Vec::new();
         for session in sessions(&shared.dir, "tail")? {
             let paths = Paths::of(&shared.dir, session);
-            if paths.part.try_exists()? {
-                continue;
-            }
-            if paths.sealed.try_exists()? {
-                fs::remove_file(&paths.tail)?;
-            } else if waiting.contains(&session) {
-                begin_part(&paths)?;
+            if let Err(error) = look_at_tail(&paths, waiting.contains(&session)) {
+                let outcome = Err(RecoverError::Files(error));
+                found.push(Recovered { session, outcome });
             }
         }
         let left = sessions(&shared.dir, "part")?;
@@ -117,8 +115,24 @@ impl Recorder {
             let outcome = outcome.transpose()?;
             Some(Recovered { session, outcome })
         };
-        Ok(left.into_iter().filter_map(recover).collect())
+        found.extend(left.into_iter().filter_map(recover));
+        Ok(found)
     }
+}
+
+/// Sees to raw frames beside which no segments are: those of a sealed recording go, and those of one that waits for its
+/// seal get a file of segments.
+fn look_at_tail(paths: &Paths, waits: bool) -> io::Result<()> {
+    if paths.part.try_exists()? {
+        return Ok(());
+    }
+    if paths.sealed.try_exists()? {
+        return fs::remove_file(&paths.tail);
+    }
+    if waits {
+        begin_part(paths)?;
+    }
+    Ok(())
 }
 
 /// Makes the file of segments that is not there, empty: a power loss kept one name of two, or somebody
@@ -126,7 +140,12 @@ impl Recorder {
 fn begin_part(paths: &Paths) -> io::Result<()> {
     let mut options = File::options();
     let part = options.write(true).create_new(true).mode(0o600);
-    part.open(&paths.part)?.write_all(&segment::opening())
+    let begun = part.open(&paths.part)?.write_all(&segment::opening());
+    if begun.is_err() {
+        // Half an opening would be told as damage.
+        drop(fs::remove_file(&paths.part));
+    }
+    begun
 }
 
 /// Recovers one, unless it is being written or has been sealed.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use policies::SessionId;
-use recorder::{End, Fault, Recording, Salvage, verify};
+use recorder::{End, Fault, RecoverError, Recording, Salvage, verify};
 
 use crate::desk::{Desk, at, now, output, outputs, session};
 
@@ -51,6 +51,26 @@ fn raw_frames_are_sealed_though_the_file_of_segments_is_gone() {
     assert!(nobody.is_empty(), "{nobody:?}");
     let sealed = recover(&desk).sealed;
     assert!(verify(&sealed.path, Some(session(1)), &desk.key).is_ok());
+    assert_eq!(outputs(&sealed.path), b"before");
+}
+
+#[test]
+fn one_odd_file_keeps_no_other_recording_from_being_sealed() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    recording.append(at(5), &output(b"before")).unwrap();
+    crash(recording);
+    // Beside a sealed recording, where no file can be removed.
+    let odd = desk.lines(2, 3);
+    fs::create_dir(odd.path.with_extension("tail")).unwrap();
+    let recovered = desk.recorder.recover(now(), &waiting()).unwrap();
+    let [odd, other] = recovered.as_slice() else {
+        panic!("{recovered:?}")
+    };
+    assert_eq!((odd.session, other.session), (session(2), session(1)));
+    let refused = odd.outcome.as_ref().unwrap_err();
+    assert!(matches!(refused, RecoverError::Files(_)), "{refused:?}");
+    let sealed = &other.outcome.as_ref().unwrap().sealed;
     assert_eq!(outputs(&sealed.path), b"before");
 }
 
