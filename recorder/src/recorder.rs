@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
 
@@ -29,6 +29,10 @@ const SYNC_THREADS: usize = 16;
 
 /// How many recordings a thread takes at least: fewer are not worth one.
 const SYNC_SHARE: usize = 4;
+
+/// How often in a row the directory may fail to be brought to disk before those end whose names are not there: five
+/// seconds, so that a moment without a descriptor ends nobody.
+const UNNAMED_MAX: u32 = 10;
 
 /// Makes and keeps the recordings of one directory.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Spares,
     live: Mutex<BTreeMap<SessionId, Weak<Live>>>,
     synced: AtomicU64,
+    /// How often in a row the names could not be brought to disk.
+    unnamed: AtomicU32,
     hangs: AtomicBool,
 }
 
@@ -159,6 +165,7 @@ impl Recorder {
             spares: Spares::new(dir).map_err(refused)?,
             live: Mutex::default(),
             synced: AtomicU64::new(0),
+            unnamed: AtomicU32::new(0),
             hangs: AtomicBool::new(false),
         };
         Ok(Self {
@@ -202,16 +209,31 @@ impl Recorder {
             drop(self.shared.reserve.restore());
         }
         drop(self.shared.reserve.replace());
-        let stopped = sync_all(&live, &self.shared.synced);
+        let mut stopped = sync_all(&live, &self.shared.synced);
         let born: Vec<_> = live.iter().filter(|recording| recording.is_new()).collect();
-        // The frames are on disk. Where the directory is not, they stay new and the next sync
-        // tries again.
-        if !born.is_empty() && sync_dir(&self.shared.dir).is_ok() {
-            for recording in born {
-                recording.entry_is_on_disk();
-            }
-        }
+        stopped.extend(self.name(&born));
         stopped
+    }
+
+    /// Brings the names of recordings to disk whose frames are there. Where that fails they stay new and the next sync
+    /// tries again; where it goes on failing they end, as those do whose frames cannot be brought there: a power
+    /// failure would take all of them.
+    fn name(&self, born: &[&Arc<Live>]) -> Vec<Stopped> {
+        let unnamed = &self.shared.unnamed;
+        if born.is_empty() {
+            return Vec::new();
+        }
+        let Err(error) = sync_dir(&self.shared.dir) else {
+            unnamed.store(0, Ordering::Relaxed);
+            born.iter().for_each(|one| one.entry_is_on_disk());
+            return Vec::new();
+        };
+        if unnamed.fetch_add(1, Ordering::Relaxed) < UNNAMED_MAX {
+            return Vec::new();
+        }
+        let why = AppendError::Write(Arc::new(error));
+        let stop = |one: &&Arc<Live>| one.stop(why.clone());
+        born.iter().filter_map(stop).collect()
     }
 
     /// How many times something of a recording was brought to disk since the start. Whether a disk that takes long does anything at all
@@ -422,6 +444,7 @@ mod tests {
             spares: Spares::new(dir.path()).unwrap(),
             live: Mutex::default(),
             synced: AtomicU64::new(0),
+            unnamed: AtomicU32::new(0),
             hangs: AtomicBool::new(false),
         };
         let heading = heading();
@@ -465,10 +488,35 @@ mod tests {
         let live = recording.downgrade().upgrade().unwrap();
         // The files are open and can be synced; the directory is not found.
         fs::rename(&dir, &away).unwrap();
-        assert!(recorder.sync().is_empty());
-        assert!(live.is_new());
+        for _each in 0..UNNAMED_MAX {
+            assert!(recorder.sync().is_empty());
+            assert!(live.is_new());
+        }
         fs::rename(&away, &dir).unwrap();
         assert!(recorder.sync().is_empty());
         assert!(!live.is_new());
+    }
+
+    #[test]
+    fn whoever_has_no_name_on_disk_ends_where_the_directory_goes_on_failing() {
+        let parent = tempfile::tempdir().unwrap();
+        let [dir, away] = ["recordings", "away"].map(|name| parent.path().join(name));
+        let limits = Limits {
+            reserve_bytes: 0,
+            ..Limits::default()
+        };
+        let recorder = Recorder::open_dir(&dir, limits, Arc::new(NoKey)).unwrap();
+        let recording = recorder.open(&heading()).unwrap();
+        fs::rename(&dir, &away).unwrap();
+        let rounds = 0..=UNNAMED_MAX;
+        let stopped: Vec<_> = rounds.flat_map(|_each| recorder.sync()).collect();
+        let [one] = stopped.as_slice() else {
+            panic!("{stopped:?}")
+        };
+        assert_eq!(one.session, recording.session());
+        assert!(matches!(one.error, AppendError::Write(_)));
+        assert!(matches!(recording.failure(), Some(AppendError::Write(_))));
+        // It is told once.
+        assert!(recorder.sync().is_empty());
     }
 }

@@ -277,6 +277,20 @@ impl Live {
         self.dirty.load(Ordering::Acquire)
     }
 
+    /// Lets the recording take no more, unless it does not anyway.
+    pub(crate) fn stop(&self, why: AppendError) -> Option<Stopped> {
+        let mut state = self.state.lock().ok()?;
+        if state.failure.is_some() {
+            return None;
+        }
+        self.fail(&mut state, why.clone());
+        state.told = true;
+        Some(Stopped {
+            session: self.session,
+            error: why,
+        })
+    }
+
     /// Brings the raw frames to disk. What is packed is on disk before it is cut from them.
     pub(crate) fn sync(&self) -> Option<Stopped> {
         let synced = if self.dirty.swap(false, Ordering::AcqRel) {
