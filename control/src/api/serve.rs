@@ -1,5 +1,6 @@
 //! One TLS connection of the API, from its first request to its last.
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tracing::debug;
 
-use super::socket::Socket;
+use super::socket::{Heard, Socket};
 use super::unsent::Unsent;
 
-/// How long a request's head may take, and how long a connection may rest between two requests.
+/// How long a request's head may take, and how long a connection may rest before the first request and between two.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 
 /// How many requests one HTTP/2 connection may have under way.
@@ -145,7 +147,8 @@ where
         .initial_stream_window_size(UNREAD_EACH)
         .max_send_buf_size(UNSENT_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX));
-    let socket = Socket::of(io, unsent.clone());
+    let heard = Heard::default();
+    let socket = Socket::of(io, unsent.clone(), heard.clone());
     let mut connection = pin!(server.serve_connection(TokioIo::new(socket), service));
     let serving = async {
         tokio::select! {
@@ -163,5 +166,16 @@ where
         () = unsent.stuck() => {
             debug!(source = %peer.source, reason = "an answer is not taken", "api.connection_failed");
         }
+        () = mute(&heard) => {
+            debug!(source = %peer.source, reason = "nothing is asked", "api.connection_failed");
+        }
+    }
+}
+
+/// Returns when somebody has taken too long to begin: which version they speak is waited for without a limit.
+async fn mute(heard: &Heard) {
+    sleep(HEAD_LIMIT).await;
+    if heard.is_enough() {
+        pending::<()>().await;
     }
 }

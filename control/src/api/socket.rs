@@ -5,21 +5,39 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::unsent::Unsent;
 
-/// A socket that tells the unsent when the other end takes nothing.
+/// With so many bytes it is known which version of HTTP somebody speaks: the preface of HTTP/2 has as many (RFC 9113,
+/// section 3.4). From there on its own limits hold.
+const PREFACE: usize = 24;
+
+/// How much the other end has said. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard(Arc<AtomicUsize>);
+
+impl Heard {
+    /// Whether it is enough to tell what it speaks.
+    pub(super) fn is_enough(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= PREFACE
+    }
+}
+
+/// A socket that tells the unsent when the other end takes nothing, and how much that has said.
 pub(super) struct Socket<Io> {
     io: Io,
     unsent: Unsent,
+    heard: Heard,
 }
 
 impl<Io> Socket<Io> {
-    pub(super) fn of(io: Io, unsent: Unsent) -> Self {
-        Self { io, unsent }
+    pub(super) fn of(io: Io, unsent: Unsent, heard: Heard) -> Self {
+        Self { io, unsent, heard }
     }
 
     fn told<T>(&self, poll: Poll<T>) -> Poll<T> {
@@ -34,7 +52,11 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Socket<Io> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, into)
+        let before = into.filled().len();
+        let poll = Pin::new(&mut self.io).poll_read(cx, into);
+        let read = into.filled().len().saturating_sub(before);
+        self.heard.0.fetch_add(read, Ordering::Relaxed);
+        poll
     }
 }
 

@@ -254,3 +254,16 @@ async fn an_answer_over_http2_that_is_kept_waiting_ends_its_connection() {
     assert!(pings.unwrap() > 0);
     serving.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_login_that_asks_nothing_keeps_no_connection() {
+    let world = World::build().await;
+    let alice = world.certificate("alice").await;
+    tokio::time::pause();
+    for said in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM"] {
+        let (mut client, serving) = world.connect(Some(&alice), 1024);
+        client.write_all(said.as_bytes()).await.unwrap();
+        let ended = timeout(Duration::from_secs(16), serving).await;
+        ended.expect("it is closed").unwrap();
+    }
+}
