@@ -40,6 +40,9 @@ const PROBE_LIMIT: Duration = Duration::from_millis(900);
 /// no certificate is signed before the store has their admission.
 const SLOW_LIMIT: Duration = Duration::from_secs(5);
 
+/// How many steps of the clock are kept for a store that takes none of them.
+const OWED_MAX: usize = 64;
+
 /// Whether those parts answer without which nobody gets in.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -145,7 +148,7 @@ impl Watchman {
         let mut rounds = interval_at(self.clock.instant(), ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fresh_at = self.clock.instant();
-        let mut believed = true;
+        let (mut believed, mut owed) = (true, Vec::new());
         let mut reviewed = minute(self.clock.now());
         let mut due = Due::default();
         let mut seen = Seen::new(self.health.newest());
@@ -155,7 +158,8 @@ impl Watchman {
                 _gone = broker.changed() => return,
                 _now = rounds.tick() => {}
             }
-            believed = self.look_at_clock(believed).await;
+            believed = self.look_at_clock(believed, &mut owed);
+            self.write_steps(&mut owed).await;
             self.end_what_is_over(&mut due);
             self.write_time(&mut seen).await;
             fresh_at = self.look_at_store(fresh_at).await;
@@ -166,7 +170,8 @@ impl Watchman {
         }
     }
 
-    async fn look_at_clock(&self, believed: bool) -> bool {
+    /// Whether the clock is believed; that it came to be so, or not, is owed to the ledger.
+    fn look_at_clock(&self, believed: bool, owed: &mut Vec<Event>) -> bool {
         let by = match self.health.clock() {
             Verdict::Plausible => SignedDuration::ZERO,
             Verdict::Stepped { by } => by,
@@ -182,14 +187,25 @@ impl Watchman {
                 at: self.clock.now(),
                 happening: Happening::ClockStepped { by },
             };
-            // Nobody waits until it is durable, nor for long until it is in line: a round must not.
-            match timeout(PROBE_LIMIT, self.store.queue(vec![event])).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "ledger.unwritten"),
-                Err(_elapsed) => tracing::warn!("ledger.unwritten"),
+            if owed.len() < OWED_MAX {
+                owed.push(event);
             }
         }
         plausible
+    }
+
+    /// Puts in line for the ledger how the clock was set: without it nobody can believe the times around it.
+    /// Nobody waits until that is durable, nor for long until it is in line: a round must not. What a store does not
+    /// take that is out of order is owed until it does.
+    async fn write_steps(&self, owed: &mut Vec<Event>) {
+        if owed.is_empty() || !self.health.store() {
+            return;
+        }
+        match timeout(PROBE_LIMIT, self.store.queue(owed.clone())).await {
+            Ok(Ok(())) => owed.clear(),
+            Ok(Err(error)) => tracing::warn!(%error, "ledger.unwritten"),
+            Err(_elapsed) => tracing::warn!("ledger.unwritten"),
+        }
     }
 
     /// The wall or the uptime may have passed an end that the monotonic clock has not: the machine

@@ -261,6 +261,32 @@ async fn a_store_that_hangs_while_the_clock_is_set_ends_sessions_at_the_blind_li
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_while_the_store_fails_is_in_the_ledger_afterwards() {
+    let world = World::new().await;
+    world.errors_are_expected();
+    world.pass(seconds(2)).await;
+    world.store.fail(true);
+    world.clock.step(SignedDuration::from_mins(5));
+    world.pass(seconds(3)).await;
+    world.clock.step(SignedDuration::from_mins(-5));
+    world.pass(seconds(3)).await;
+    world.store.fail(false);
+    world.pass(seconds(3)).await;
+    let lines = world.broker.audit(&caller("root"), 0, 1_000).await.unwrap();
+    let steps: Vec<i64> = lines
+        .iter()
+        .filter_map(|line| {
+            if let Happening::ClockStepped { by } = line.event.happening {
+                Some(by.as_secs())
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(steps, [300, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_no_does_not_wait_for_a_disk_that_hangs() {
     let world = World::new().await;
     world.granted("alice", "web1", 60).await;
