@@ -26,7 +26,7 @@ pub(crate) async fn list(
     Known(caller): Known,
     Asked(filter): Asked<sessions::Filter>,
 ) -> Result<Json<List<RecordingView>>, Refused> {
-    let mut filter = SessionFilter::from(filter);
+    let mut filter = SessionFilter::from(filter.named(&house.parts.broker));
     let most = usize::try_from(filter.page()).unwrap_or(usize::MAX);
     let mut views = Vec::new();
     // Not every session has one. A piece that has fewer than it may would pass for the last.

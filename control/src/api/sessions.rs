@@ -30,6 +30,16 @@ pub(crate) struct Filter {
     limit: u32,
 }
 
+impl Filter {
+    /// The same by the name that the target has.
+    pub(crate) fn named(self, broker: &Broker) -> Self {
+        Self {
+            target: self.target.map(|target| broker.called(&target)),
+            ..self
+        }
+    }
+}
+
 impl From<Filter> for SessionFilter {
     fn from(filter: Filter) -> Self {
         let Filter {
@@ -58,10 +68,7 @@ pub(crate) async fn list(
     Asked(filter): Asked<Filter>,
 ) -> Result<Json<List<SessionView>>, Refused> {
     let broker = &house.parts.broker;
-    let filter = Filter {
-        target: filter.target.map(|target| broker.called(&target)),
-        ..filter
-    };
+    let filter = filter.named(broker);
     let found = broker.sessions(&caller, &filter.into()).await?;
     Ok(Json(List::of(found.into_iter().map(view).collect())))
 }

@@ -100,3 +100,21 @@ async fn a_piece_of_the_list_is_full_whatever_has_no_recording() {
     assert_eq!(listed("limit=1").await, std::slice::from_ref(&young));
     assert_eq!(listed(&format!("limit=1&before={young}")).await, [old]);
 }
+
+#[tokio::test]
+async fn sessions_and_recordings_are_listed_by_another_name_of_their_target() {
+    let world = World::build().await;
+    let root = world.certificate("root").await;
+    let session = session(&world, 1, RecordingState::Failed).await.to_string();
+    let alias = "/v1/targets/web1/aliases/w";
+    let (status, body) = world.call(Some(&root), "PUT", alias, "{}").await;
+    assert_eq!(status, 200, "{body}");
+    for kind in ["sessions", "recordings"] {
+        for (name, is_listed) in [("web1", true), ("w", true), ("web2", false)] {
+            let path = format!("/v1/{kind}?target={name}");
+            let (status, body) = world.call(Some(&root), "GET", &path, "").await;
+            assert_eq!(status, 200, "{body}");
+            assert_eq!(body.contains(&session), is_listed, "{path}: {body}");
+        }
+    }
+}
