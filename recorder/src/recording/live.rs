@@ -156,7 +156,7 @@ impl Live {
         }
         let age = at.saturating_sub(Duration::from_micros(state.open.at_us));
         if state.open.frames > 0 && age >= self.shared.limits.segment_age {
-            self.pack(state, scratch)?;
+            self.pack_bounded(state, scratch)?;
         }
         let mut chain = state.chain.clone();
         scratch.frames.clear();
@@ -179,11 +179,16 @@ impl Live {
         state.tail_len = state.tail_len.saturating_add(bytes as u64);
         state.chain = chain;
         if state.tail_len.saturating_sub(state.open.begin) >= SEGMENT_TARGET as u64 {
-            self.pack(state, scratch)?;
-            let size = state.part_len.saturating_add(state.tail_len);
-            self.shared.bound(&mut state.growth, size)?;
+            self.pack_bounded(state, scratch)?;
         }
         Ok(())
+    }
+
+    /// Packs the open segment, and asks whether the recording may become larger: however slowly it does.
+    fn pack_bounded(&self, state: &mut State, scratch: &mut Scratch) -> Result<(), AppendError> {
+        self.pack(state, scratch)?;
+        let size = state.part_len.saturating_add(state.tail_len);
+        self.shared.bound(&mut state.growth, size)
     }
 
     /// Packs the open segment behind the finished ones.

@@ -196,6 +196,24 @@ fn a_full_disk_ends_what_is_live_and_lets_nothing_begin() {
 }
 
 #[test]
+fn a_recording_that_grows_slowly_is_bounded_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = recorder::Limits {
+        reserve_bytes: 0,
+        recording_max: 10 << 10,
+        ..recorder::Limits::default()
+    };
+    let seal = std::sync::Arc::new(crate::desk::Stamp::new(1));
+    let recorder = recorder::Recorder::open_dir(dir.path(), limits, seal).unwrap();
+    let recording = recorder.open(&heading(1)).unwrap();
+    // One each minute.
+    let append = |minute: u64| recording.append(at(minute * 60_000), &output(&[b'x'; 1 << 10]));
+    let refused = (1..=50).find_map(|minute| append(minute).err());
+    assert!(matches!(refused, Some(AppendError::Grown)), "{refused:?}");
+    complete(&recording, at(0));
+}
+
+#[test]
 fn a_reserve_that_somebody_removes_stops_nothing_and_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let limits = recorder::Limits {
