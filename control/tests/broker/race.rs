@@ -11,7 +11,7 @@ use policies::GrantId;
 
 use crate::world::{World, ask, caller, over, reason};
 
-/// Admits, with the revocation after `step` polls. Whether the admission was over by then.
+/// Admits, with the revocation after `step` polls. Whether the admission was over by then, with a yes.
 async fn check(world: &World, grant: GrantId, step: usize) -> bool {
     let asked = ask("alice", "web1");
     let mut admission = pin!(world.broker.admit(&asked));
@@ -30,6 +30,9 @@ async fn check(world: &World, grant: GrantId, step: usize) -> bool {
         tokio::task::yield_now().await;
     }
     let finished = admitted.is_some();
+    if let Some(Err(refused)) = &admitted {
+        panic!("there was a grant until step {step}: {refused:?}");
+    }
     world
         .broker
         .revoke(&caller("bob"), grant, reason("at that very step"))
@@ -107,4 +110,7 @@ async fn a_revocation_by_another_thread_at_any_moment_is_seen() {
             assert!(over(&mut admission.lease).await.is_some());
         }
     }
+    // Whoever was refused was so for the revocation.
+    world.granted("alice", "web1", 15).await;
+    drop(world.admit("alice", "web1").await.unwrap());
 }
