@@ -82,7 +82,8 @@ impl Broker {
             seen = *end;
             for (revision, body) in entries {
                 if let Some(line) = grown.get_mut(&revision) {
-                    line.appended = grown_to(line).and_then(|(_to, sha256)| appended(&body, sha256));
+                    line.appended =
+                        grown_to(line).and_then(|(_to, sha256)| appended(&body, sha256));
                 }
             }
         }

@@ -40,6 +40,11 @@ impl Broker {
         if self.inner.store.head() == state.revision && self.inner.book.closed().is_none() {
             return Ok(state);
         }
+        self.settled_leases().await
+    }
+
+    /// The same, once every lease is settled that what is in it ends: the state is published before that.
+    async fn settled_leases(&self) -> Result<Arc<State>, BrokerError> {
         let unavailable = BrokerError::Unavailable { part: Part::Store };
         let (answer, caught_up) = oneshot::channel();
         if self
@@ -99,7 +104,8 @@ impl Broker {
             }
             match self.inner.store.append(state.revision, draft).await {
                 Ok(_revision) => {
-                    self.caught_up().await?;
+                    // Not what is published: leases are settled after that.
+                    self.settled_leases().await?;
                     return Ok(answer);
                 }
                 Err(AppendError::Conflict { .. }) => tokio::task::yield_now().await,

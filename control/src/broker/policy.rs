@@ -1,11 +1,13 @@
 //! Changing the policies.
 
+use std::collections::BTreeSet;
+
 use policies::words::broker::{Conflict, Invalid, LockedOut};
-use policies::{Deed, Office, PolicySet, SessionId, SeverReason, may};
+use policies::{Deed, Office, PolicySet, PrincipalName, SessionId, SeverReason, may};
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, PolicyTexts};
-use crate::lease::book::Bound;
+use crate::lease::book::{Bound, LeaseBook};
 use crate::lease::derive::by_policy;
 use crate::state::{load, zone_of};
 
@@ -91,7 +93,7 @@ impl Broker {
         texts: PolicyTexts,
         replaced: Option<&str>,
     ) -> Result<Applied, BrokerError> {
-        let live = self.inner.book.all();
+        let before = Before::of(&self.inner.book);
         let policies = self
             .change(caller, ("apply policies", ""), |view| {
                 view.office(Office::ManagePolicies)?;
@@ -118,14 +120,22 @@ impl Broker {
                 ))
             })
             .await?;
-        let ends = self.end_unwanted(live).await;
+        let ends = self.end_unwanted(before, |_anybody| true).await;
         Ok(self.applied(&policies, ends))
     }
 
-    /// Ends those of these sessions that the policies do not allow as things are, and returns them.
-    pub(super) async fn end_unwanted(&self, live: Vec<Bound>) -> Vec<SessionId> {
+    /// Ends those sessions of these people that the policies do not allow as things are, and returns them. Also those that
+    /// began after it was looked at who is live: a change takes as long as a disk does.
+    pub(super) async fn end_unwanted(
+        &self,
+        before: Before,
+        whose: impl Fn(&PrincipalName) -> bool,
+    ) -> Vec<SessionId> {
         let mut ends = Vec::new();
-        for (at, bound) in live.into_iter().enumerate() {
+        let live = before.and_since(&self.inner.book).into_iter();
+        let theirs = live.filter(|(_session, terms)| whose(&terms.principal));
+        let theirs: Vec<Bound> = theirs.collect();
+        for (at, bound) in theirs.into_iter().enumerate() {
             if at % AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }
@@ -178,6 +188,34 @@ impl Broker {
             .ok_or_else(|| BrokerError::NotFound {
                 what: "policies".to_owned(),
             })
+    }
+}
+
+/// Who was live before a change of what is allowed.
+pub(super) struct Before {
+    live: Vec<Bound>,
+    /// These, and those that were ended by an earlier change.
+    judged: BTreeSet<SessionId>,
+}
+
+impl Before {
+    pub(super) fn of(book: &LeaseBook) -> Self {
+        // In this order: one that begins between the two is looked at in any case.
+        let judged = book.judged().into_iter();
+        let live = book.all();
+        let judged = judged.chain(live.iter().cloned());
+        Self {
+            judged: judged.map(|(session, _terms)| session).collect(),
+            live,
+        }
+    }
+
+    /// These, and those that began since. Whoever follows the log may have ended one already: by this change.
+    fn and_since(self, book: &LeaseBook) -> Vec<Bound> {
+        let Self { mut live, judged } = self;
+        let since = book.judged().into_iter();
+        live.extend(since.filter(|(session, _terms)| !judged.contains(session)));
+        live
     }
 }
 

@@ -10,6 +10,7 @@ use policies::words::taken::somebody_called;
 use policies::{GroupName, LockScope, Office, Principal, PrincipalName, RegisteredKey, SessionId};
 
 use super::grants::orphans;
+use super::policy::Before;
 use super::view::View;
 use super::{Broker, BrokerError, Caller};
 use crate::change::Change;
@@ -160,7 +161,7 @@ impl Broker {
         name: &PrincipalName,
         (into, out_of): (&BTreeSet<GroupName>, &BTreeSet<GroupName>),
     ) -> Result<(Arc<Principal>, Vec<SessionId>), BrokerError> {
-        let live = self.inner.book.of_principal(name);
+        let before = Before::of(&self.inner.book);
         self.change(caller, ("set groups", name.as_str()), |view| {
             view.office(Office::ManagePrincipals)?;
             let member = known(view, name)?;
@@ -186,7 +187,7 @@ impl Broker {
             Ok((changes, ()))
         })
         .await?;
-        let ended = self.end_unwanted(live).await;
+        let ended = self.end_unwanted(before, |whose| whose == name).await;
         Ok((self.principal(name)?, ended))
     }
 

@@ -241,6 +241,24 @@ impl LeaseBook {
         self.pages().every()
     }
 
+    /// Every bound session that still holds, or that the policies have ended and that is being wound up.
+    pub(crate) fn judged(&self) -> Vec<Bound> {
+        let pages = self.pages();
+        let judged = pages.rows.iter().filter(|(_session, row)| {
+            let standing = row.standing.borrow();
+            let by_policies = matches!(
+                &*standing,
+                Standing::Over(SeverReason::PolicyChanged { .. })
+            );
+            by_policies || *standing == Standing::Holds
+        });
+        let bound = judged.filter_map(|(session, row)| {
+            let (terms, _deadline) = row.bound.as_ref()?;
+            Some((*session, Arc::clone(terms)))
+        });
+        bound.collect()
+    }
+
     /// Those bound sessions that still hold and that neither this nor [`LeaseBook::look_at_all`] has
     /// told of.
     pub(crate) fn look_at_new(&self) -> Vec<Bound> {

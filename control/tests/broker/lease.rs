@@ -7,7 +7,7 @@ use std::time::Duration;
 use control::BrokerError;
 use policies::{Denial, LockScope, PrincipalName, SeverReason, TargetName};
 
-use crate::world::{World, at, caller, over, principal, reason, settle, target};
+use crate::world::{World, ask, at, caller, library, over, principal, reason, settle, target};
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_ends_at_the_instant_its_grant_expires_and_never_before() {
@@ -78,6 +78,33 @@ async fn a_revocation_cuts_before_the_disk_has_it_and_names_what_it_cut() {
     assert!(!revoking.is_finished(), "it is not durable yet");
     world.store.hang(false);
     assert_eq!(revoking.await.unwrap(), [session]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_let_in_while_policies_are_written_down_is_over_and_named() {
+    let world = World::new().await;
+    world.granted("alice", "web1", 15).await;
+    let mut texts = library();
+    texts.documents[0].text.push_str(
+        "\n@id(\"shut\") @reason(\"x\") forbid (principal, action in Jit::Action::\"use\", resource);",
+    );
+    let (broker, root) = (world.broker.clone(), caller("root"));
+    let asked = ask("alice", "web1");
+    world.store.hang(true);
+    let applying = tokio::spawn(async move { broker.apply_policies(&root, texts).await });
+    settle().await;
+    let broker = world.broker.clone();
+    let coming = tokio::spawn(async move { broker.admit(&asked).await });
+    settle().await;
+    world.store.hang(false);
+    let applied = applying.await.unwrap().unwrap();
+    let lease = coming.await.unwrap().unwrap().lease;
+    assert!(
+        matches!(lease.over(), Some(SeverReason::PolicyChanged { .. })),
+        "{:?}",
+        lease.over()
+    );
+    assert_eq!(applied.ends, [lease.session()]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -405,7 +432,7 @@ async fn policies_that_no_longer_allow_a_session_end_it() {
     let mut lease = world.admit("alice", "web1").await.unwrap().lease;
     world.granted("alice", "sand", 60).await;
     let mut sand = world.admit("alice", "sand").await.unwrap().lease;
-    let mut texts = crate::world::library();
+    let mut texts = library();
     texts.documents.push(control::change::PolicyText {
         name: "freeze.cedar".to_owned(),
         text: r#"@id("freeze") @reason("Change freeze.")

@@ -96,10 +96,12 @@ impl Found {
     fn goes_on(&self, rest: &[u8]) -> bool {
         let wanted = [0, 1, 2].map(|step| self.chain.next.saturating_add(step));
         let starts = 1..rest.len();
-        starts.filter_map(|at| peek(rest.get(at..)?).ok()).any(|link| {
-            let is_ours = link.at_us >= self.chain.last_us && kind::is_any(link.kind);
-            is_ours && wanted.contains(&link.sequence)
-        })
+        starts
+            .filter_map(|at| peek(rest.get(at..)?).ok())
+            .any(|link| {
+                let is_ours = link.at_us >= self.chain.last_us && kind::is_any(link.kind);
+                is_ours && wanted.contains(&link.sequence)
+            })
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
-use recorder::{
-    AppendError, Fault, Limits, Recorder, RecoverError, Recovered, SealError, verify,
-};
+use recorder::{AppendError, Fault, Limits, Recorder, RecoverError, Recovered, SealError, verify};
 
 use crate::desk::{Desk, Stamp, at, now, output, outputs, session};
 

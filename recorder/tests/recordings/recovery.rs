@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use policies::SessionId;
-use recorder::{End, Fault, RecoverError, Recording, Salvage, verify};
+use recorder::{End, Fault, Recording, RecoverError, Salvage, verify};
 
 use crate::desk::{Desk, at, now, output, outputs, session};
 
@@ -300,7 +300,13 @@ fn damage_in_the_raw_frames_is_told_and_they_are_kept() {
     // What was written, and what is changed in it: of the second frame the payload, and its length so that
     // it ends behind the file, so that no frame has as much, and so that it ends elsewhere; and of the last one the payload.
     let [second, last] = [begins[1], begins[4]];
-    let cases = [(second, 26, 1), (second, 2, 16), (second, 3, 16), (second, 0, 1), (last, 26, 1)];
+    let cases = [
+        (second, 26, 1),
+        (second, 2, 16),
+        (second, 3, 16),
+        (second, 0, 1),
+        (last, 26, 1),
+    ];
     for (frame, byte, mask) in cases {
         let mut damaged = raw.clone();
         damaged[frame + byte] ^= mask;
