@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SqlKind, TargetName};
+use policies::{GrantId, Login, Protocol, RolePlace, RolePlan, SessionId, SqlKind, TargetName};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -253,6 +253,8 @@ struct Note {
     goes_since: Option<Instant>,
     /// Which policies were looked at since it was made, and whether they would do the same.
     suits: Option<(Revision, bool)>,
+    /// Which sessions are, or were, in by it.
+    inside: BTreeSet<SessionId>,
 }
 
 impl Roles {
@@ -308,6 +310,30 @@ impl Roles {
     /// Notes that somebody tries to make it.
     pub(crate) fn try_first(&self, grant: GrantId) {
         self.notes().entry(grant).or_default().tried = true;
+    }
+
+    /// Notes that a session is in by it; of those that were, the ones that `are` still there are kept.
+    pub(crate) fn enter(
+        &self,
+        grant: GrantId,
+        session: SessionId,
+        are: impl Fn(SessionId) -> bool,
+    ) {
+        let mut notes = self.notes();
+        let inside = &mut notes.entry(grant).or_default().inside;
+        inside.retain(|one| are(*one));
+        inside.insert(session);
+    }
+
+    /// Whether one of these sessions is in by it, or was.
+    pub(crate) fn is_entered(
+        &self,
+        grant: GrantId,
+        mut sessions: impl Iterator<Item = SessionId>,
+    ) -> bool {
+        let notes = self.notes();
+        let inside = notes.get(&grant).map(|note| &note.inside);
+        inside.is_some_and(|inside| sessions.any(|session| inside.contains(&session)))
     }
 
     /// Whether it is to be tried now.

@@ -95,6 +95,13 @@ pub(crate) struct RoleRecord {
     pub(crate) found: Removed,
 }
 
+impl RoleRecord {
+    /// Whether it was made before the policies, or its holder's groups, were what they are since this revision.
+    pub(crate) fn is_outdated(&self, ruled_at: Revision) -> bool {
+        self.made_at.is_some_and(|at| at < ruled_at)
+    }
+}
+
 /// Someone said that a session has to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kill {

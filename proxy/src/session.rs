@@ -181,7 +181,7 @@ async fn live<P: Protocol>(
 
     let work = async {
         let dialled = bastion.dial(session, scope.terms(), &sides.target).await?;
-        bastion.equip(scope.terms()).await?;
+        bastion.equip(session, scope.terms()).await?;
         let pass = bastion.issue(session, permit, dialled.source).await?;
         let connected = protocol.connect(front, dialled, pass, &scope).await?;
         let Connected { back, halt: stop } = connected;

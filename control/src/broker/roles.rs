@@ -4,6 +4,7 @@
 //! The intent is in the log before a server is told, the outcome after it; so after a crash at any
 //! point the log names every role that may exist, and where. One at a time works on a grant's role.
 
+mod outworn;
 mod rehearsal;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policies::{Grant, GrantId, RolePlace, RolePlan, SqlKind, Terms};
+use policies::{Grant, GrantId, RolePlace, RolePlan, SessionId, SqlKind, Terms};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at};
 
@@ -38,29 +39,45 @@ impl Broker {
         self.inner.roles.lend(hand);
     }
 
-    /// Sees to it that a session of these terms has its role. At once where its target wants none
-    /// or it is there.
+    /// Sees to it that a session of these terms has its role, as the policies that are in force would make it. At once
+    /// where its target wants none or it is there. Where somebody is in by one that was made under others, that one.
     ///
     /// # Errors
     ///
     /// Why it has none; the session must not begin.
-    pub async fn need_role(&self, terms: &Terms) -> Result<(), RoleRefusal> {
+    pub async fn need_role(&self, session: SessionId, terms: &Terms) -> Result<(), RoleRefusal> {
         if terms.account() == terms.login {
             return Ok(());
         }
         let (broker, grant, source) = (self.clone(), terms.grant, terms.source);
         // A session that ends meanwhile leaves nothing half written of its role.
-        let providing = tokio::spawn(async move { broker.provide(grant, source).await });
+        let wanting = Some(session);
+        let providing = tokio::spawn(async move { broker.provide(grant, source, wanting).await });
         providing.await.unwrap_or_else(|panicked| {
             tracing::error!(%grant, reason = %panicked, "role.panicked");
             Err(RoleRefusal::NoHand)
         })
     }
 
-    /// Makes the role of a grant unless it is there.
-    async fn provide(&self, id: GrantId, source: IpAddr) -> Result<(), RoleRefusal> {
+    /// Makes the role of a grant unless it is there, for a session if there is one.
+    async fn provide(
+        &self,
+        id: GrantId,
+        source: IpAddr,
+        session: Option<SessionId>,
+    ) -> Result<(), RoleRefusal> {
         let turn = self.inner.roles.turn(id);
         let _turn = turn.lock().await;
+        self.wound_up(id).await;
+        let provided = self.provide_in_turn(id, source).await;
+        if let (Ok(()), Some(session)) = (&provided, session) {
+            let book = &self.inner.book;
+            self.inner.roles.enter(id, session, |one| book.knows(one));
+        }
+        provided
+    }
+
+    async fn provide_in_turn(&self, id: GrantId, source: IpAddr) -> Result<(), RoleRefusal> {
         let state = self.latest().await?;
         let now = self.inner.clock.now();
         let grant = state.facts.grants.get(&id).ok_or(RoleRefusal::Over)?;
@@ -73,7 +90,11 @@ impl Broker {
         self.inner.roles.try_first(id);
         let hand = self.inner.roles.hand().ok_or(RoleRefusal::NoHand)?;
         let there = state.roles.get(&id);
-        if there.is_some_and(|record| record.made_at.is_some() && record.place == plan.place) {
+        let is_good = |record: &RoleRecord| {
+            let is_there = record.made_at.is_some() && record.place == plan.place;
+            is_there && !self.is_outworn(&state, grant, record)
+        };
+        if there.is_some_and(is_good) {
             return Ok(());
         }
         let turn = self.inner.roles.turn_of_account(&plan.place);
@@ -194,7 +215,7 @@ impl Broker {
         match chore {
             Chore::Make(grant) => {
                 self.inner.roles.try_first(grant);
-                let made = self.provide(grant, ANYWHERE).await;
+                let made = self.provide(grant, ANYWHERE, None).await;
                 if let Err(refused) = &made {
                     tracing::info!(%grant, reason = %refused, "role.unmade");
                 }
@@ -251,9 +272,7 @@ impl Broker {
             .and_then(|target| RolePlace::of(grant, target))
             .as_ref()
             == Some(place);
-        let outdated = record
-            .made_at
-            .is_some_and(|at| at < state.ruled_at(&grant.principal));
+        let outdated = record.is_outdated(state.ruled_at(&grant.principal));
         let unused = || self.inner.book.of_grant(place.grant).is_empty();
         let goes = || unused() && !self.stays_elevated(state, grant, place);
         !same || is_over(self, state, grant) || (outdated && goes())

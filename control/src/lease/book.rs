@@ -280,6 +280,14 @@ impl LeaseBook {
         pages.listed(pages.by_grant.get(&grant))
     }
 
+    /// The sessions of a grant that are over and being wound up.
+    pub(crate) fn winding_up(&self, grant: GrantId) -> Vec<SessionId> {
+        let pages = self.pages();
+        let sessions = pages.by_grant.get(&grant).into_iter().flatten();
+        let over = sessions.filter(|session| pages.bound(**session).is_none());
+        over.copied().collect()
+    }
+
     /// Whether there are sessions of a grant, those included that are over and being wound up.
     pub(crate) fn winds_up(&self, grant: GrantId) -> bool {
         let pages = self.pages();

@@ -151,7 +151,7 @@ async fn a_role_is_written_down_before_it_is_made_and_until_it_is_gone() {
     let admission = admitted(&world).await;
     world
         .broker
-        .need_role(admission.permit.terms())
+        .need_role(admission.session, admission.permit.terms())
         .await
         .unwrap();
     assert_eq!(database.done(), Vec::<String>::new(), "it is there");
@@ -188,7 +188,10 @@ async fn what_was_not_seen_to_be_made_is_removed_before_it_is_made_again() {
     world.pass(seconds(10)).await;
     assert_eq!(database.done(), ["make after intended"], "once by itself");
     let admission = admitted(&world).await;
-    let refused = world.broker.need_role(admission.permit.terms()).await;
+    let refused = world
+        .broker
+        .need_role(admission.session, admission.permit.terms())
+        .await;
     assert!(refused.is_err());
     let troubles = world.broker.role_troubles();
     assert!(matches!(troubles[0].kind, TroubleKind::Unmade { .. }));
@@ -196,7 +199,7 @@ async fn what_was_not_seen_to_be_made_is_removed_before_it_is_made_again() {
     database.fails.store(false, Ordering::SeqCst);
     world
         .broker
-        .need_role(admission.permit.terms())
+        .need_role(admission.session, admission.permit.terms())
         .await
         .unwrap();
     assert_eq!(
@@ -376,7 +379,7 @@ async fn other_policies_and_locks_take_the_roles_that_nobody_is_in_by() {
     let admission = admitted(&world).await;
     world
         .broker
-        .need_role(admission.permit.terms())
+        .need_role(admission.session, admission.permit.terms())
         .await
         .unwrap();
     drop((admission, database.done()));
@@ -386,6 +389,43 @@ async fn other_policies_and_locks_take_the_roles_that_nobody_is_in_by() {
     locked.unwrap();
     world.pass(seconds(1)).await;
     assert_eq!(database.done().len(), 1, "it is removed");
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_back_at_once_has_a_role_of_the_policies_in_force() {
+    let (world, database, keeper) = set_up().await;
+    world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    let enter = async || {
+        let admission = admitted(&world).await;
+        let terms = admission.permit.terms();
+        let needed = world.broker.need_role(admission.session, terms);
+        needed.await.unwrap();
+        admission
+    };
+    let first = enter().await;
+    drop(database.done());
+    apply_others(&world).await;
+    let second = enter().await;
+    assert_eq!(
+        database.done(),
+        Vec::<String>::new(),
+        "the first is in by it"
+    );
+    // Both come back before anybody looks for what has to go.
+    drop((first, second));
+    let [third, fourth] = [admitted(&world).await, admitted(&world).await];
+    let made_anew = [
+        "remove after intended made",
+        "make after intended made intended",
+    ];
+    for (admission, wanted) in [(&third, made_anew.as_slice()), (&fourth, &[])] {
+        let terms = admission.permit.terms();
+        let needed = world.broker.need_role(admission.session, terms);
+        needed.await.unwrap();
+        assert_eq!(database.done(), wanted);
+    }
     keeper.abort();
 }
 

@@ -168,8 +168,8 @@ impl Bastion {
 
     /// Sees to it that the session has an account at its target, where that is one that only the
     /// grant has.
-    pub async fn equip(&self, terms: &Terms) -> Result<(), ConnectError> {
-        let role = self.broker.need_role(terms).await;
+    pub async fn equip(&self, session: SessionId, terms: &Terms) -> Result<(), ConnectError> {
+        let role = self.broker.need_role(session, terms).await;
         role.map_err(ConnectError::Role)
     }
 
