@@ -54,23 +54,31 @@ impl Roots {
         session: SessionId,
         signed: Option<(u64, Digest)>,
     ) -> Result<Recorded, StoreError> {
-        let mut held = self.0.lock().await;
         if let Some(signed) = signed
             && !stands(store, signed).await?
         {
             return Ok(Recorded::Unproven { seq: signed.0 });
         }
-        let read = match &mut *held {
-            Some(read) => read,
-            nothing => {
-                let end = tail::end(store).await?;
-                nothing.insert(Read::since(end))
+        let mut went_on = false;
+        loop {
+            // For a page at a time: whoever asks about an old session would else have all others wait until the
+            // whole ledger is read. The lock is handed on in turn.
+            let mut held = self.0.lock().await;
+            let read = match &mut *held {
+                Some(read) => read,
+                nothing => {
+                    let end = tail::end(store).await?;
+                    nothing.insert(Read::since(end))
+                }
+            };
+            if !went_on && let Some(seq) = read.go_on(store).await? {
+                return Ok(Recorded::Unproven { seq });
             }
-        };
-        if let Some(seq) = read.go_on(store).await? {
-            return Ok(Recorded::Unproven { seq });
+            went_on = true;
+            if let Some(recorded) = read.look_back(store, session).await? {
+                return Ok(recorded);
+            }
         }
-        read.go_back_to(store, session).await
     }
 }
 
@@ -112,29 +120,31 @@ impl Read {
         }
     }
 
-    /// Reads back to where the session is told of last.
-    async fn go_back_to(
+    /// What is known of the session, where its last line was read. Else one more page is, towards the beginning.
+    async fn look_back(
         &mut self,
         store: &impl Store,
         session: SessionId,
-    ) -> Result<Recorded, StoreError> {
-        loop {
-            match self.roots.get(&session) {
-                Some(Some(root)) => return Ok(Recorded::Sealed(*root)),
-                Some(None) => return Ok(Recorded::Unsealed),
-                None if self.next.0 == 0 => return Ok(Recorded::Unheard),
-                None => {}
-            }
-            let mut retreat = Retreat::from(store, self.next);
-            let page = retreat.page().await?;
-            for (session, root) in page.iter().filter_map(told) {
-                self.roots.entry(session).or_insert(root);
-            }
-            self.next = retreat.next();
-            if retreat.is_broken() && !self.roots.contains_key(&session) {
-                let seq = self.next.0;
-                return Ok(Recorded::Unproven { seq });
-            }
+    ) -> Result<Option<Recorded>, StoreError> {
+        if let Some(known) = self.known(session) {
+            return Ok(Some(known));
+        }
+        let mut retreat = Retreat::from(store, self.next);
+        let page = retreat.page().await?;
+        for (session, root) in page.iter().filter_map(told) {
+            self.roots.entry(session).or_insert(root);
+        }
+        self.next = retreat.next();
+        let broken = Recorded::Unproven { seq: self.next.0 };
+        let known = self.known(session);
+        Ok(known.or_else(|| retreat.is_broken().then_some(broken)))
+    }
+
+    fn known(&self, session: SessionId) -> Option<Recorded> {
+        match self.roots.get(&session) {
+            Some(Some(root)) => Some(Recorded::Sealed(*root)),
+            Some(None) => Some(Recorded::Unsealed),
+            None => (self.next.0 == 0).then_some(Recorded::Unheard),
         }
     }
 }
@@ -228,5 +238,35 @@ mod tests {
         let signed = Some((3, [7; 32]));
         let forged = roots.of(&store, ids[0], signed).await.unwrap();
         assert_eq!(forged, Recorded::Unproven { seq: 3 });
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_about_an_old_session_holds_up_nobody() {
+        let (store, roots) = (MemoryStore::default(), Roots::default());
+        let old = opened(&store, 1).await;
+        let events = (0..5_000).map(|number: usize| Event {
+            at: at(9),
+            happening: Happening::Started {
+                version: number.to_string(),
+                newest_at: None,
+            },
+        });
+        let receipt = store.submit(events.collect()).await;
+        receipt.unwrap().durably().await.unwrap();
+        let young = opened(&store, 2).await;
+        // Both wait, the one for the disk and the other for the first.
+        store.hang(true);
+        let order = std::sync::Mutex::new(Vec::new());
+        let ask = async |session| {
+            let found = roots.of(&store, session, None).await;
+            assert_eq!(found.unwrap(), Recorded::Unsealed);
+            order.lock().unwrap().push(session);
+        };
+        let release = async {
+            tokio::task::yield_now().await;
+            store.hang(false);
+        };
+        tokio::join!(ask(old), ask(young), release);
+        assert_eq!(*order.lock().unwrap(), [young, old]);
     }
 }
