@@ -125,6 +125,24 @@ pub fn dropped(rows: &[(u64, u64)]) -> String {
     )
 }
 
+/// What was sent behind an error of which nobody can tell whether anything behind it is dropped.
+pub fn perhaps_dropped(rows: &[(u64, u64)]) -> String {
+    let rows: Vec<String> = rows.iter().copied().map(range).collect();
+    format!(
+        "{} may have run: sent behind an error that belonged to none of them, before it was known whether the database drops what follows",
+        rows.join(", ")
+    )
+}
+
+/// What was sent and had no answer as the session ended.
+pub fn unanswered(rows: &[(u64, u64)]) -> String {
+    let rows: Vec<String> = rows.iter().copied().map(range).collect();
+    format!(
+        "{} may have run: sent, and not answered before the session ended",
+        rows.join(", ")
+    )
+}
+
 /// What is written down of a cancel request: where it came from, whose certificate was shown, what the target was at, if
 /// anything, or that a statement waits for a second person, which it has not seen.
 pub fn cancel_asked(

@@ -41,7 +41,7 @@ pub(crate) enum Noted<'a> {
     /// How a statement went.
     Outcome(Outcome),
     /// What is known besides: what became of several results that ended together (`batch`), what did not run
-    /// (`dropped`), how texts are read from here on (`setting`), how many values are missing of a statement (`values`).
+    /// (`dropped`), perhaps did not (`unsure`) or was not answered (`unanswered`), how texts are read from here on (`setting`), how many values are missing of a statement (`values`).
     Told(&'static str, String),
     /// What the client is told of a result that is cut off.
     Cut(Words),

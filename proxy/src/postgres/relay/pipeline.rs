@@ -41,7 +41,7 @@ const ENDS_MAX: usize = 1_024;
 /// The line of what is owed.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "six facts, none of which follows from others"
+    reason = "eight facts, none of which follows from others"
 )]
 #[derive(Debug)]
 pub(in crate::postgres) struct Pipeline {
@@ -57,6 +57,10 @@ pub(in crate::postgres) struct Pipeline {
     /// The target may be ready once more than was asked for: by a Sync that was meant for a copy to ignore, or
     /// behind an error that nothing was owed for.
     spare: bool,
+    /// It is the error that has it so.
+    startled: bool,
+    /// What the client sends up to its next Sync goes nowhere: it was told of an error of ours.
+    withheld: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
     /// How many ends of copies there are behind everything else.
@@ -71,7 +75,7 @@ pub(in crate::postgres) struct Pipeline {
     batch: Batch,
     /// What there is to tell of them.
     told: Option<String>,
-    /// What was sent since then and did not run.
+    /// What was sent since then and did not run, or perhaps not.
     dropped: Dropped,
     /// From this statement on one may run a procedure, which can commit what was sent before it in a batch.
     calls: u64,
@@ -91,6 +95,8 @@ impl Pipeline {
             copying_in: false,
             unsure: false,
             spare: false,
+            startled: false,
+            withheld: false,
             in_batch: false,
             ends: 0,
             moved: Copied::default(),
@@ -121,9 +127,10 @@ impl Pipeline {
         self.skipping
     }
 
-    /// Whether it certainly does. Otherwise it may say that it is ready, and run what it reads before and after that.
+    /// Whether it certainly does, or gets none of it. Otherwise it may say that it is ready, and run what it reads before
+    /// and after that.
     pub(super) fn surely_skipping(&self) -> bool {
-        self.skipping && !self.spare
+        self.skipping && (self.withheld || !self.spare)
     }
 
     /// Whether the target takes copied data.
@@ -143,9 +150,9 @@ impl Pipeline {
     }
 
     /// Notes that the client has been told of an error that the target knows nothing of: what it
-    /// sends up to its next Sync is dropped.
+    /// sends up to its next Sync is dropped before the target sees any of it.
     pub(super) fn skip_to_sync(&mut self) {
-        self.skipping = true;
+        (self.skipping, self.withheld) = (true, true);
     }
 
     /// Whether the target will say that it is ready without being sent anything more.
@@ -206,7 +213,7 @@ impl Pipeline {
                 (self.unsure, self.spare) = (true, true);
                 return Ok(());
             }
-            Owed::Sync => (self.skipping, self.unsure) = (false, false),
+            Owed::Sync => (self.skipping, self.unsure, self.withheld) = (false, false, false),
             Owed::CopyEnd if self.copying_in => {
                 self.copying_in = false;
                 return Ok(());
@@ -217,8 +224,13 @@ impl Pipeline {
             Owed::CopyEnd => {}
             // No client sends this: after a copy they send a Sync.
             other if self.unsure => return Err(Violation::Kind(other.kind())),
-            dropped if self.skipping => {
+            dropped if self.surely_skipping() => {
                 self.dropped.takes(dropped);
+                return Ok(());
+            }
+            // It is in the target's hands, and what it answers ends the session.
+            doubtful if self.skipping => {
+                self.dropped.doubts(doubtful);
                 return Ok(());
             }
             Owed::Query(_)
@@ -303,8 +315,11 @@ impl Pipeline {
         self.told = self.batch.breaks_off(last.as_ref());
         if let Some(Owed::Query(statement) | Owed::Execute(statement)) = self.front() {
             self.hold(statement, None, None, at);
+            self.owed.pop_front();
         }
-        self.owed.clear();
+        for (owed, _data) in self.owed.drain(..) {
+            self.dropped.leaves(owed);
+        }
         [last, self.held.take()]
     }
 
@@ -325,18 +340,25 @@ impl Pipeline {
         match (kind, self.front()) {
             (b'1', Some(Owed::Parse(statement))) => {
                 self.parsed = statement.id;
-                self.settled();
+                self.answered_one();
                 Ok(())
             }
             (b'2', Some(Owed::Bind(_)))
             | (b'3', Some(Owed::Close(_)))
             | (b'T' | b'n', Some(Owed::Describe(_))) => {
-                self.settled();
+                self.answered_one();
                 Ok(())
             }
             (b'T', Some(Owed::Query(_))) => Ok(()),
             _other => Err(Violation::Kind(kind)),
         }
+    }
+
+    /// Takes away what was answered and copies nothing. Behind a copy the target would have been ready once more before
+    /// that; behind an error of its own nobody knows whose answer it is.
+    fn answered_one(&mut self) {
+        self.spare &= self.startled;
+        self.settled();
     }
 
     fn result(
@@ -353,7 +375,8 @@ impl Pipeline {
             }
             _other => return Err(Violation::Kind(kind)),
         };
-        (self.copying_in, self.unsure, self.spare) = (false, false, false);
+        (self.copying_in, self.unsure) = (false, false);
+        (self.spare, self.startled) = (false, false);
         Ok(self.hold(statement, Some(tag), None, at))
     }
 
@@ -365,7 +388,7 @@ impl Pipeline {
             None => {
                 // Whatever it is about: the target may drop what comes next. If not, it says that it
                 // is ready.
-                (self.skipping, self.spare) = (true, true);
+                (self.skipping, self.spare, self.startled) = (true, true, true);
                 Statement { id: 0, at }
             }
             Some(Owed::Query(statement)) => statement,
@@ -396,7 +419,7 @@ impl Pipeline {
             self.dropped.takes(*owed);
             self.owed.pop_front();
         }
-        self.skipping = self.owed.is_empty();
+        self.skipping = self.withheld || self.owed.is_empty();
     }
 
     fn hold(
@@ -431,9 +454,12 @@ impl Pipeline {
     fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
         match self.front() {
             Some(Owed::Query(_) | Owed::Sync) => self.settled(),
-            // The Sync that the copy would have ignored, had it not failed before reading it.
-            None if self.skipping => self.skipping = false,
-            None if self.spare => self.spare = false,
+            // The Sync that the copy would have ignored, had it not failed before reading it; or the end of an error
+            // that nothing was owed for.
+            None if self.spare => {
+                (self.spare, self.startled) = (false, false);
+                self.skipping &= self.withheld;
+            }
             None | Some(_) => return Err(Violation::Kind(b'Z')),
         }
         (self.copying_in, self.unsure) = (false, false);

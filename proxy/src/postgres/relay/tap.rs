@@ -440,10 +440,10 @@ impl Tap {
     /// What became of what has just come to its end.
     fn told<'n>(&mut self) -> impl Iterator<Item = Noted<'n>> {
         let batch = self.pipeline.told().map(|text| Noted::Told("batch", text));
-        let dropped = self.pipeline.dropped();
+        let dropped = self.pipeline.dropped().into_iter().flatten();
         batch
             .into_iter()
-            .chain(dropped.map(|text| Noted::Told("dropped", text)))
+            .chain(dropped.map(|(code, text)| Noted::Told(code, text)))
     }
 
     /// What has waited for a second person, where the session ends with that.

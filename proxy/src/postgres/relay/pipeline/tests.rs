@@ -3,6 +3,7 @@
 use super::*;
 
 mod batches;
+mod dropped;
 
 fn statement(id: u64) -> Statement {
     Statement {
@@ -86,6 +87,17 @@ impl Play {
         Ok(())
     }
 
+    /// What is told of what did not run, where nothing else is.
+    #[track_caller]
+    fn dropped(&mut self) -> Option<String> {
+        let [dropped, unsure, unanswered] = self.pipeline.dropped();
+        assert_eq!((unsure, unanswered), (None, None));
+        dropped.map(|(code, text)| {
+            assert_eq!(code, "dropped");
+            text
+        })
+    }
+
     #[track_caller]
     fn check(&self, want: &[(u64, &str)]) {
         let said: Vec<_> = self
@@ -104,56 +116,6 @@ fn each_result_of_a_simple_query_is_put_down_to_it() {
         .gets("TDDCTDCZ")
         .check(&[(1, "done 2"), (1, "done 1")]);
     assert!(play.pipeline.idle());
-}
-
-/// What a text stood behind decides whether it ran: recorded alike, a Parse that was dropped would be the one that a
-/// Bind behind it is of.
-#[test]
-fn what_did_not_run_behind_an_error_is_told() {
-    let dropped = |play: &mut Play| play.pipeline.dropped();
-    let told = |ids| Some(policies::words::recordings::dropped(&[ids]));
-    // Sent before the error was heard of, and what comes behind the Sync runs.
-    let mut play = Play::new();
-    play.sends("PPSBES").gets("EZ2CZ");
-    assert_eq!(dropped(&mut play), told((2, 2)));
-    assert_eq!(dropped(&mut play), None, "once");
-    // With a Sync between, it ran.
-    let mut play = Play::new();
-    play.sends("PSPSBES").gets("EZ1Z2CZ");
-    assert_eq!(dropped(&mut play), None);
-    // Sent afterwards, some of it.
-    let mut play = Play::new();
-    play.sends("PBE")
-        .gets("12E")
-        .sends("PBQ")
-        .sends("S")
-        .gets("Z");
-    assert_eq!(dropped(&mut play), told((4, 6)));
-    let mut play = Play::new();
-    play.sends("PBE").gets("E").sends("P").sends("S").gets("Z");
-    assert_eq!(dropped(&mut play), told((2, 4)));
-    // And where we told of the error ourselves.
-    let mut play = Play::new();
-    play.pipeline.skip_to_sync();
-    play.sends("BES");
-    assert_eq!(dropped(&mut play), told((1, 2)));
-}
-
-/// We have told of an error while the target still goes on, and fails later.
-#[test]
-fn what_the_target_drops_after_us_is_told_in_its_order_and_nothing_that_ran() {
-    let mut play = Play::new();
-    play.sends("PBEBEBE").gets("12C");
-    play.pipeline.skip_to_sync();
-    play.sends("BE").gets("2E").sends("S").gets("Z");
-    let told = |rows| Some(policies::words::recordings::dropped(rows));
-    assert_eq!(play.pipeline.dropped(), told(&[(6, 9)]));
-    // Behind a Sync a batch runs in between.
-    let mut play = Play::new();
-    play.sends("PBEBSPBE").gets("12E");
-    play.pipeline.skip_to_sync();
-    play.sends("B").gets("Z");
-    assert_eq!(play.pipeline.dropped(), told(&[(4, 4), (8, 8)]));
 }
 
 #[test]
@@ -349,6 +311,10 @@ fn a_target_that_is_ready_unasked_breaks_the_protocol() {
     assert!(play.tries(b'Z').is_err());
     let mut play = Play::new();
     play.gets("E").sends("S").gets("ZZ");
+    assert!(play.tries(b'Z').is_err());
+    // One that drops what comes is not ready before the Sync.
+    let mut play = Play::new();
+    play.sends("PBE").gets("1E");
     assert!(play.tries(b'Z').is_err());
 }
 

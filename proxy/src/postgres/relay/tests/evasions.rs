@@ -242,3 +242,31 @@ async fn a_password_in_what_may_be_dropped_and_may_run_is_recorded() {
     let recorded = stage.recorded().join("\n");
     assert_eq!(recorded.matches(text).count(), 2, "{recorded}");
 }
+
+/// The target was ready behind the error, and runs what an auditor must not believe to be dropped.
+#[tokio::test]
+async fn what_runs_behind_an_error_that_nothing_was_owed_for_is_not_told_as_dropped() {
+    let mut stage = Stage::new();
+    let failed = framed(b'E', b"SERROR\0VERROR\0C57014\0Mno\0\0");
+    let sent = query("delete from payroll");
+    let ((), closed) = stage
+        .play(async |client, target| {
+            target.write_all(&failed).await.unwrap();
+            read(client, failed.len()).await;
+            client.write_all(&sent).await.unwrap();
+            assert_eq!(read(target, sent.len()).await, sent);
+            target.write_all(&ready()).await.unwrap();
+            assert_eq!(read(client, ready().len()).await, ready());
+            let ran = [framed(b'C', b"DELETE 9\0"), ready()].concat();
+            target.write_all(&ran).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        })
+        .await;
+    // It had no answer coming.
+    assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
+    let told = stage.memory.notes.borrow();
+    assert_eq!(
+        *told,
+        [policies::words::recordings::perhaps_dropped(&[(1, 1)])]
+    );
+}
