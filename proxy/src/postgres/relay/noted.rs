@@ -25,8 +25,8 @@ pub(crate) enum Noted<'a> {
     Omitted {
         /// How many bytes of it are nowhere else.
         bytes: u64,
-        /// The SHA-256 of the whole message.
-        digest: [u8; 32],
+        /// The SHA-256 of the whole message. None where a password could be tried against it.
+        digest: Option<[u8; 32]>,
     },
     /// Copied data, or a part of a message that goes on: it passes before the message is whole and
     /// can be told of. What is recorded of the message then tells of these bytes again.
@@ -77,7 +77,7 @@ impl Noted<'_> {
                 stream: Stream::Input,
                 bytes: *bytes,
                 why: Omission::Bulk,
-                digest: Some(Digest::Sha256(*digest)),
+                digest: digest.map(Digest::Sha256),
             },
             Self::Ahead { bytes } => Frame::Omitted {
                 channel: 0,
@@ -190,6 +190,11 @@ impl<'a> Said<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a password was taken out of its text.
+    pub(super) fn is_redacted(&self) -> bool {
+        matches!(self.text, Cow::Owned(_))
     }
 
     /// Its text; empty where it has none.

@@ -32,6 +32,7 @@ use super::pipeline::{Fault, Outcome};
 use super::second::{Settling, Wait};
 use super::{Closed, Relay, Step};
 use crate::postgres::gate::{self, Bench, Refusal};
+use crate::postgres::statement::redact::Mention;
 use crate::postgres::wire::say;
 use crate::postgres::wire::scan::{self, Scanned};
 use crate::postgres::wire::{HEADER, Header, Side, Violation, complaint, message, put_text};
@@ -84,6 +85,8 @@ struct Rest {
     bytes: u64,
     /// Of all of the message, as far as it has come.
     digest: Box<digest::Context>,
+    /// Whether a password may be in it: in a text, where the word is.
+    mention: Option<Mention>,
 }
 
 impl Rest {
@@ -91,7 +94,8 @@ impl Rest {
     fn told(self, missing: usize) -> Option<Noted<'static>> {
         let missing = u64::try_from(missing).unwrap_or(u64::MAX);
         let bytes = self.bytes.saturating_sub(missing);
-        let digest = scan::finish(*self.digest);
+        let has_password = self.mention.is_some_and(|mention| mention.is_found());
+        let digest = (!has_password).then(|| scan::finish(*self.digest));
         (bytes > 0).then_some(Noted::Omitted { bytes, digest })
     }
 }
@@ -134,6 +138,7 @@ impl Stop {
         let rest = (bytes > 0).then(|| Rest {
             bytes,
             digest: Box::new(digest::Context::new(&digest::SHA256)),
+            mention: matches!(kind, b'Q' | b'P').then(Mention::default),
         });
         Self {
             rest,
@@ -155,7 +160,11 @@ impl Stop {
     fn throw_away(&mut self, unread: &mut Vec<u8>) -> Option<Noted<'static>> {
         let here = self.left.min(unread.len());
         if let Some(rest) = &mut self.rest {
-            rest.digest.update(unread.get(..here).unwrap_or_default());
+            let arrived = unread.get(..here).unwrap_or_default();
+            rest.digest.update(arrived);
+            if let Some(mention) = &mut rest.mention {
+                mention.find(arrived);
+            }
         }
         unread.drain(..here);
         self.left = self.left.saturating_sub(here);

@@ -196,7 +196,7 @@ impl Tap {
         said.typed(&self.types);
         let said = said.numbered(statement.id);
         said.tells(message, &mut self.types);
-        let without = said.without();
+        let (without, is_redacted) = (said.without(), said.is_redacted());
         noted.push(Noted::Statement(said));
         noted.extend(without);
         if let Some(digest) = message.digest {
@@ -205,7 +205,7 @@ impl Tap {
             let is_text = matches!(message.kind, b'Q' | b'P');
             noted.push(Noted::Omitted {
                 bytes: if is_text { 0 } else { rest },
-                digest,
+                digest: (!is_redacted).then_some(digest),
             });
         }
         self.sent(owed)

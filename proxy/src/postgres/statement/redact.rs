@@ -20,6 +20,12 @@
 //! be hidden by whoever types it: the word in a comment or a constant takes nothing out, and no more is than a password
 //! has.
 //!
+//! Of a text of which something was taken out there is no digest either, as it was sent: all the rest of it can be read,
+//! with how long the constant was, so whoever reads the recording could try passwords until one fits, as fast as
+//! SHA-256 is, and nobody would notice. A key would only move that: who can compare a digest can try. What was refused is
+//! known again by its fingerprint, which no constant is in, and no text with a password is shown to a second person, so
+//! nothing needs to be compared.
+//!
 //! Deliberately has a scanner of its own beside the lexer, which gives up the whole text where anything
 //! in it is unclear or not ASCII, or has no end: what is refused or cut off is written down as well, and so is
 //! a name in any alphabet.
@@ -128,6 +134,44 @@ pub(crate) fn has_password(text: &[u8]) -> bool {
             }
         }
     })
+}
+
+/// Looks for the word in a text that comes in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Mention {
+    /// The last bytes: the word may begin there.
+    last: Vec<u8>,
+    is_found: bool,
+}
+
+impl Mention {
+    /// Takes the next piece. Says where in it the word ends that comes first; at its beginning, where it has come before.
+    pub(crate) fn find(&mut self, piece: &[u8]) -> Option<usize> {
+        if self.is_found {
+            return Some(0);
+        }
+        let most = WORD.len().saturating_sub(1);
+        let (before, begins) = (self.last.len(), piece.get(..most).unwrap_or(piece));
+        let seam = [self.last.as_slice(), begins].concat();
+        let ends = |at: usize| at.saturating_add(WORD.len());
+        let in_seam = mentions(&seam).next();
+        let in_seam = in_seam.map(|at| ends(at).saturating_sub(before));
+        let found = in_seam.or_else(|| mentions(piece).next().map(ends));
+        self.is_found = found.is_some();
+        self.last.extend_from_slice(
+            piece
+                .get(piece.len().saturating_sub(most)..)
+                .unwrap_or(piece),
+        );
+        let old = self.last.len().saturating_sub(most);
+        self.last.drain(..old);
+        found
+    }
+
+    /// Whether it has come.
+    pub(crate) fn is_found(&self) -> bool {
+        self.is_found
+    }
 }
 
 const WORD: &[u8] = b"password";
@@ -596,6 +640,28 @@ mod tests {
         assert!(!has_password(
             b"select password from t where password = 'x'"
         ));
+    }
+
+    #[test]
+    fn the_word_is_found_in_pieces_of_any_size() {
+        let text = b"alter role a /* w passwor */ PassWord 'pw'; select password";
+        let want = text.len() - b" 'pw'; select password".len();
+        for size in 1..=text.len() {
+            let (mut mention, mut ends, mut place) = (Mention::default(), None, 0);
+            for piece in text.chunks(size) {
+                ends = ends.or(mention.find(piece).map(|end| place + end));
+                place += piece.len();
+            }
+            assert_eq!(ends, Some(want), "{size}");
+            assert!(mention.is_found() && mention.last.len() < WORD.len());
+            assert_eq!(mention.find(b"x"), Some(0));
+        }
+        let mut mention = Mention::default();
+        assert_eq!(
+            (mention.find(b"pass"), mention.find(b" word")),
+            (None, None)
+        );
+        assert!(!mention.is_found());
     }
 
     #[test]

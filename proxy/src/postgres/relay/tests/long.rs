@@ -120,6 +120,67 @@ async fn of_a_refused_text_that_comes_in_many_reads_the_whole_is_digested() {
     );
 }
 
+/// All else of the text can be read, so that a password could be tried against its digest, as often as anybody likes.
+#[tokio::test]
+async fn of_a_text_with_a_password_that_never_ran_there_is_no_digest() {
+    // Refused, in two reads: the password is in what is kept, in what is not, or there is none.
+    for (text, kept, is_digested) in [
+        ("alter role me password 'hunter2'", "(redacted: 9 bytes)", false),
+        ("alter role me", "alter role me", true),
+        ("alter role me pass", "alter role me pass", false),
+    ] {
+        let mut stage = Stage::new();
+        stage.memory.forbidden = Some(SqlKind::Unknown);
+        let behind = format!("{}word 'hunter2'", " ".repeat(100_000));
+        let behind = if text.ends_with("pass") {
+            format!("word 'hunter2' {behind}")
+        } else {
+            behind
+        };
+        let long = query(&format!("{text}{behind}"));
+        let first = HEADER + text.len();
+        let ((), closed) = stage
+            .play(async |client, _target| {
+                for part in [&long[..first], &long[first..]] {
+                    client.write_all(part).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                assert_eq!(told(client, 'E').await, "42501");
+                assert_eq!(read(client, 6).await, framed(b'Z', b"I"));
+            })
+            .await;
+        assert!(closed.is_none(), "{closed:?}");
+        let recorded = stage.recorded();
+        assert!(recorded[0].contains(kept), "{}", recorded[0]);
+        let bytes = long.len() - first;
+        let omitted = if is_digested {
+            format!("omitted {bytes} {}", sha256(&long[HEADER..]))
+        } else {
+            format!("ahead {bytes}")
+        };
+        assert_eq!(recorded[1], omitted, "{text}");
+    }
+    // Dropped behind a refusal: the beginning is kept without it.
+    let mut stage = Stage::new();
+    stage.memory.forbidden = Some(SqlKind::Delete);
+    let text = format!("alter role me password 'hunter2' {}", " ".repeat(KEPT_MAX));
+    let (refused, long) = (parse("", "delete from t"), parse("", &text));
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&refused).await.unwrap();
+            assert_eq!(told(client, 'E').await, "42501");
+            client.write_all(&long).await.unwrap();
+            client.write_all(&sync()).await.unwrap();
+            assert_eq!(read(target, sync().len()).await, sync());
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let recorded = stage.recorded();
+    assert!(recorded.iter().any(|frame| frame.contains("(redacted: 9 bytes)")));
+    let digest = sha256(&long[HEADER..]);
+    assert!(!recorded.iter().any(|frame| frame.contains(&digest)));
+}
+
 /// Nor does a client that goes in the middle of it leave a text that looks whole.
 #[tokio::test]
 async fn of_a_refused_text_whose_client_goes_what_came_is_digested() {
