@@ -185,6 +185,16 @@ pub fn values_missing(id: u64, missing: usize, all: usize) -> String {
     )
 }
 
+/// An amount of `money` as it is sent: how many digits of it are behind the point, the server's settings say.
+pub fn money(amount: i64) -> String {
+    format!("money, without its point: {amount}")
+}
+
+/// A value of a type that is not known, where it can be read as a row; in the session's own encoding.
+pub fn as_row(row: &[u8]) -> Vec<u8> {
+    [b"read as a row: ", row].concat()
+}
+
 fn range((first, last): (u64, u64)) -> String {
     if first == last {
         format!("#{first}")

@@ -165,13 +165,22 @@ fn binary(oid: u32, bytes: &[u8]) -> String {
                 String::from_utf8_lossy(&text).into_owned()
             }
             Some(text) => quoted(&text),
-            None => bytea(bytes),
+            None => match binary::aside(oid, bytes) {
+                Some(said) => format!("{} /* {} */", bytea(bytes), in_comment(&said)),
+                None => bytea(bytes),
+            },
         },
     }
 }
 
 fn bytea(bytes: &[u8]) -> String {
     format!("'\\x{}'", hex(bytes))
+}
+
+/// Text that ends no comment, and begins none in it.
+fn in_comment(text: &[u8]) -> String {
+    let text = in_one_line(text).replace("*/", "*\\u{2f}");
+    text.replace("/*", "/\\u{2a}")
 }
 
 fn quoted(bytes: &[u8]) -> String {
@@ -326,6 +335,20 @@ mod tests {
             (1082, &[0, 0, 0, 1], "'2000-01-02'"),
             (25, b"it's\\u{7}\x07", r"'it''s\\u{7}\u{7}'"),
             (17, &[0xff], r"'\xff'"),
+            (3904, &[1], "'empty'"),
+            // An amount of which the point is not known, and what may be a row.
+            (
+                790,
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x85],
+                r"'\xffffffffffffff85' /* money, without its point: -123 */",
+            ),
+            (
+                16_385,
+                b"\0\0\0\x02\0\0\0\x17\0\0\0\x04\0\0\0\x05\0\0\0\x19\0\0\0\x04*//*",
+                r"'\x0000000200000017000000040000000500000019000000042a2f2f2a' /* read as a row: (5,*\u{2f}/\u{2a}) */",
+            ),
+            (790, &[1], r"'\x01'"),
+            (16_385, b"\0\0\0\0", r"'\x00000000'"),
             // What is none of its type, and what is not known.
             (23, &[1], r"'\x01'"),
             (0, b"a", r"'\x61'"),

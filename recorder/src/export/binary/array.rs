@@ -13,7 +13,7 @@ pub(super) fn element(oid: u32) -> Option<u32> {
 }
 
 /// Types of arrays and of their elements: `array_type_oid` in `pg_type.dat`.
-pub(super) const ARRAYS: [(u32, u32); 30] = [
+pub(super) const ARRAYS: [(u32, u32); 42] = [
     (143, 142),
     (199, 114),
     (651, 650),
@@ -44,6 +44,18 @@ pub(super) const ARRAYS: [(u32, u32); 30] = [
     (1563, 1562),
     (2951, 2950),
     (3807, 3802),
+    (3905, 3904),
+    (3907, 3906),
+    (3909, 3908),
+    (3911, 3910),
+    (3913, 3912),
+    (3927, 3926),
+    (6150, 4451),
+    (6151, 4532),
+    (6152, 4533),
+    (6153, 4534),
+    (6155, 4535),
+    (6157, 4536),
 ];
 
 /// The text of an array of such elements.
