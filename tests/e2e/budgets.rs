@@ -102,6 +102,39 @@ async fn what_is_stopped_leaves_the_transaction_usable_as_far_as_it_goes() {
     );
 }
 
+/// As pgjdbc ends a transaction: with a statement that it has prepared before.
+#[tokio::test]
+async fn a_driver_that_prepares_its_commit_can_keep_what_was_done() {
+    let world = world(
+        "@id(\"few\") @reason(\"Three statements.\") forbid (principal, action == Jit::Action::\"spend\", \
+         resource) when { context.statements > 3 || context.rows > 5000 };",
+    );
+    let mut client = world.pg_client().await;
+    let prepares = [parse("S_2", "COMMIT"), sync()].concat();
+    client.send(&prepares).await.unwrap();
+    assert_eq!(kinds(&client.until_ready().await.unwrap()), "1Z");
+    for sql in [
+        "begin",
+        "insert into orders values (7001, 'kept')",
+        "select 1",
+    ] {
+        assert!(!kinds(&client.query(sql).await.unwrap()).contains('E'));
+    }
+    let run = |name: &str| [bind("", name), execute("", 0), sync()].concat();
+    let other = [parse("", "select 2"), run("")].concat();
+    client.send(&other).await.unwrap();
+    assert_eq!(came_to(&client.until_ready().await.unwrap()).1, "53400");
+    client.send(&run("S_2")).await.unwrap();
+    let ended = client.until_ready().await.unwrap();
+    let kept = world.sql("select count(*) from orders where id = 7001");
+    assert_eq!((kept.as_str(), kinds(&ended).as_str()), ("1", "2CZ"));
+    // There was one transaction to be ended.
+    client.send(&run("S_2")).await.unwrap();
+    client.until_ready().await.unwrap();
+    client.send(&run("S_2")).await.unwrap();
+    assert_eq!(came_to(&client.until_ready().await.unwrap()).1, "53400");
+}
+
 /// Every way to get rows: what is sent, and how often the server is ready for each.
 fn ways() -> [(&'static str, Vec<Vec<u8>>, usize); 6] {
     let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0)].concat();

@@ -30,6 +30,7 @@ use super::wire::say;
 use super::wire::{Fields, HEADER, Header, Side};
 use crate::session::share::{Share, Turn};
 use answers::{Answer, Answers};
+use budget::Ends;
 use closing::Closings;
 use earlier::Earlier;
 use portals::Portals;
@@ -79,6 +80,7 @@ pub(crate) struct Gate {
     second: Second,
     unnamed: Unnamed,
     closings: Closings,
+    ends: Ends,
     /// Nothing is outstanding but Closes, so that the number of the next is known.
     is_counted: bool,
 }
@@ -122,6 +124,7 @@ impl Gate {
             second: Second::default(),
             unnamed: Unnamed::default(),
             closings: Closings::default(),
+            ends: Ends::default(),
             is_counted: false,
         }
     }
@@ -239,7 +242,7 @@ impl Gate {
             return judged;
         }
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
-        budget::charge(header.kind, behind.get(..length), bench)
+        budget::charge(header.kind, length, behind, &mut self.ends, bench)
     }
 
     /// Takes a second person's yes to what was held.

@@ -96,6 +96,20 @@ impl Meter {
         Some(self.too_much(limit))
     }
 
+    /// What the client is told where none can be run any more of what is counted before it runs.
+    pub(crate) fn nothing_left(&self, measure: Measure) -> Option<Words> {
+        let used_up = |limit: &&(Limit, AtomicBool)| {
+            limit.0.measure == measure && self.spent.total(measure) >= limit.0.most
+        };
+        let Some((limit, _)) = self.limits.iter().find(used_up) else {
+            return self.over();
+        };
+        if let Some(tenths) = self.spent.refused(limit) {
+            (self.reached)(limit, tenths);
+        }
+        Some(self.too_much(limit))
+    }
+
     /// What the client is to be warned of and was not yet.
     pub(crate) fn warnings(&self) -> Vec<Words> {
         let nearly = |(limit, told): &(Limit, AtomicBool)| {

@@ -24,6 +24,8 @@ pub(crate) trait Bench {
     fn charge(&self) -> Option<Words>;
     /// What the client is told where the budget is used up.
     fn is_over(&self) -> Option<Words>;
+    /// What the client is told where nothing more can be run.
+    fn is_spent(&self) -> Option<Words>;
     /// Asks others about a statement that needs a second person.
     fn second(&self, held: &Held) -> Hearing;
 }
@@ -60,6 +62,10 @@ impl Bench for Scope {
 
     fn is_over(&self) -> Option<Words> {
         self.meter()?.over()
+    }
+
+    fn is_spent(&self) -> Option<Words> {
+        self.meter()?.nothing_left(Measure::Statements)
     }
 
     fn can_be_seconded(&self, statement: &SqlStatement) -> bool {

@@ -8,6 +8,7 @@ use policies::{Deed, Denial, SqlKind, SqlStatement};
 use super::*;
 use crate::postgres::wire::samples::{bind, execute, framed, parse, query, sync, texts};
 
+mod budget;
 mod closing;
 mod portals;
 mod unnamed;
@@ -23,6 +24,8 @@ struct Rules {
     /// How many questions there were, and how many names they had.
     asked: Cell<usize>,
     names: Cell<usize>,
+    /// How many statements there are left to run, where they are counted.
+    left: Cell<Option<u64>>,
 }
 
 impl Default for Rules {
@@ -34,6 +37,7 @@ impl Default for Rules {
             secondable: Cell::default(),
             asked: Cell::default(),
             names: Cell::default(),
+            left: Cell::default(),
         }
     }
 }
@@ -83,15 +87,24 @@ impl Bench for Rules {
     }
 
     fn is_metered(&self) -> bool {
-        false
+        self.left.get().is_some()
     }
 
     fn charge(&self) -> Option<Words> {
+        self.left.set(Some(self.left.get()?.checked_sub(1)?));
         None
     }
 
+    fn is_spent(&self) -> Option<Words> {
+        self.is_over()
+    }
+
     fn is_over(&self) -> Option<Words> {
-        None
+        (self.left.get() == Some(0)).then(|| Words {
+            code: "TG559",
+            what: "used up".to_owned(),
+            hint: None,
+        })
     }
 
     fn second(&self, _held: &Held) -> Hearing {

@@ -98,6 +98,10 @@ impl Bench for Memory {
         None
     }
 
+    fn is_spent(&self) -> Option<Words> {
+        self.is_over()
+    }
+
     fn is_over(&self) -> Option<Words> {
         self.spends(0, 0, 0)
     }
