@@ -10,6 +10,7 @@ mod copied;
 mod copy;
 mod cut;
 mod lane;
+mod long;
 mod loss;
 pub(super) mod noted;
 mod parameters;
@@ -339,12 +340,13 @@ where
         };
         let (passing, held) = chunk.split_at(end.min(chunk.len()));
         let tap = &mut *self.tap;
+        let withheld = tap.withheld(&self.up.scanner, passing);
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
         let begins = passing.get(self.up.scanner.copied());
         self.tap.client_copied(begins.unwrap_or_default());
-        noted::put_beyond(&mut self.up.scanner, passing, &mut noted);
+        noted::put_beyond(&mut self.up.scanner, (passing, withheld), &mut noted);
         let ahead = self.up.scanner.ahead();
         if ahead > 0 && scanned.is_ok() {
             noted.push(Noted::Ahead { bytes: ahead });

@@ -3,6 +3,7 @@
 //! Texts without passwords, values as they came. Does not know what an answer belongs to.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use policies::words::{Words, recordings};
 use recorder::{
@@ -114,12 +115,26 @@ impl Noted<'_> {
     }
 }
 
-/// Puts what `chunk`, scanned last, has of a text that goes on beyond its frame in front of the rest.
-pub(super) fn put_beyond<'a>(scanner: &mut Scanner, chunk: &'a [u8], noted: &mut Vec<Noted<'a>>) {
+/// Puts what `chunk`, scanned last, has of a text that goes on beyond its frame in front of the rest, but for what is
+/// `withheld`.
+pub(super) fn put_beyond<'a>(
+    scanner: &mut Scanner,
+    (chunk, withheld): (&'a [u8], Range<usize>),
+    noted: &mut Vec<Noted<'a>>,
+) {
+    let kept = |range: Range<usize>| {
+        let end = if range.end == withheld.end {
+            withheld.start
+        } else {
+            range.end
+        };
+        chunk
+            .get(range.start..end)
+            .filter(|bytes| !bytes.is_empty())
+    };
     let beyond = scanner.beyond();
     if !beyond.is_empty() {
-        let beyond = beyond.into_iter().filter_map(|range| chunk.get(range));
-        noted.splice(0..0, beyond.map(Noted::Beyond));
+        noted.splice(0..0, beyond.into_iter().filter_map(kept).map(Noted::Beyond));
     }
 }
 

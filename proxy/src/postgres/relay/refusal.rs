@@ -404,10 +404,11 @@ where
         let (dropped, rest) = chunk.split_at(end.min(chunk.len()));
         let (mut finished, mut noted, at) = (Vec::new(), Vec::new(), self.account.stir());
         let tap = &mut *self.tap;
+        let withheld = tap.withheld(&self.up.scanner, dropped);
         let scanned = self.up.scanner.scan(dropped, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
-        noted::put_beyond(&mut self.up.scanner, dropped, &mut noted);
+        noted::put_beyond(&mut self.up.scanner, (dropped, withheld), &mut noted);
         let _nothing_passes = self.up.scanner.ahead();
         self.record(&noted)?;
         match scanned {

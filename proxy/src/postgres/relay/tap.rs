@@ -4,6 +4,7 @@
 //! and digested; neither is kept. Deliberately blind to meaning: what a statement may do is asked at the gate, and decided
 //! again by the role at the target.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use recorder::{AppendError, Frame, StatementKind, Stream};
 
 use super::account::Account;
 use super::copy::{Copies, CopyEnd, Way};
+use super::long::Long;
 use super::loss::Losses;
 use super::noted::{Company, Noted, Said};
 use super::parameters::Types;
@@ -22,7 +24,7 @@ use super::settings::Settings;
 use crate::postgres::gate::{Refusal, Standing};
 use crate::postgres::statement::redact::Transaction;
 use crate::postgres::target::back::Notices;
-use crate::postgres::wire::scan::Message;
+use crate::postgres::wire::scan::{Message, Scanner};
 use crate::postgres::wire::{self, HEADER, Header, Side, Violation};
 
 /// Follows one session.
@@ -36,6 +38,7 @@ pub(crate) struct Tap {
     types: Types,
     copies: Copies,
     settings: Settings,
+    long: Long,
     /// The number of the statement that the target owes an answer for; 0 where it owes none.
     running: Arc<AtomicU64>,
     /// What waits for a second person, as it came: nothing else of it is written down before it passes.
@@ -58,6 +61,7 @@ impl Tap {
             types: Types::default(),
             copies: Copies::default(),
             settings: Settings::default(),
+            long: Long::default(),
             running: Arc::default(),
             waiting: None,
             refusing: None,
@@ -199,16 +203,15 @@ impl Tap {
         let (without, is_redacted) = (said.without(), said.is_redacted());
         noted.push(Noted::Statement(said));
         noted.extend(without);
-        if let Some(digest) = message.digest {
-            let kept = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
-            let rest = u64::from(message.length).saturating_sub(kept);
-            let is_text = matches!(message.kind, b'Q' | b'P');
-            noted.push(Noted::Omitted {
-                bytes: if is_text { 0 } else { rest },
-                digest: (!is_redacted).then_some(digest),
-            });
-        }
+        noted.extend(self.long.omitted(message, is_redacted));
         self.sent(owed)
+    }
+
+    /// Where in what comes next nothing is kept that is beyond the frame of its message, which does not run.
+    pub(super) fn withheld(&mut self, scanner: &Scanner, chunk: &[u8]) -> Range<usize> {
+        let drops = self.pipeline.surely_skipping();
+        let withheld = drops.then(|| self.long.look(scanner, chunk));
+        withheld.unwrap_or_default()
     }
 
     /// What is next runs together with this.

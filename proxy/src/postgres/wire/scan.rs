@@ -133,6 +133,11 @@ impl Scanner {
             .saturating_add(HEADER)
     }
 
+    /// What is kept of an unfinished message.
+    pub(crate) fn kept(&self) -> &[u8] {
+        self.unfinished.as_ref().map_or(&[], |one| &one.kept)
+    }
+
     /// How many bytes of an unfinished message are held.
     #[cfg(any(test, tidegate_fuzzing))]
     pub(in crate::postgres) fn held(&self) -> usize {

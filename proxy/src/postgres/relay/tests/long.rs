@@ -120,12 +120,71 @@ async fn of_a_refused_text_that_comes_in_many_reads_the_whole_is_digested() {
     );
 }
 
+/// What it stands in is not whole yet when that is written down. What was tried up to there stays.
+#[tokio::test]
+async fn a_password_beyond_what_is_kept_of_a_text_that_does_not_run_is_not_recorded() {
+    let filled = |text: &str| format!("{text}{}", " ".repeat(KEPT_MAX - text.len()));
+    for (begin, behind, kept) in [
+        // Wherever it stands beside the end of what is kept.
+        (
+            "select 1; ",
+            "select 2; alter role me passWORD 'hunter2'; select 3",
+            "select 2; alter role me passWORD",
+        ),
+        ("alter role me password ", "'hunter2'; select 3", ""),
+        ("select 1; ", "select 2", "select 2"),
+    ] {
+        for refused_by_us in [true, false] {
+            let mut stage = Stage::new();
+            stage.memory.forbidden = refused_by_us.then_some(SqlKind::Delete);
+            let text = format!("{}{behind}{}", filled(begin), " ".repeat(100_000));
+            let long = [parse("", &text), sync()].concat();
+            let ((), closed) = stage
+                .play(async |client, target| {
+                    let first = parse("", "delete from t");
+                    client.write_all(&first).await.unwrap();
+                    if !refused_by_us {
+                        read(target, first.len()).await;
+                        let error = framed(b'E', b"SERROR\0VERROR\0C42P01\0Mno table\0\0");
+                        target.write_all(&error).await.unwrap();
+                    }
+                    told(client, 'E').await;
+                    let passes = if refused_by_us { sync() } else { long.clone() };
+                    let (sent, passed) =
+                        tokio::join!(client.write_all(&long), read(target, passes.len()));
+                    sent.unwrap();
+                    assert!(passed == passes);
+                })
+                .await;
+            assert!(closed.is_none(), "{closed:?}");
+            let recorded = stage.recorded();
+            assert!(!recorded.concat().contains("hunter2"));
+            let parts = recorded
+                .iter()
+                .filter_map(|frame| frame.strip_prefix("data "));
+            let beyond = parts.collect::<String>();
+            assert_eq!(beyond.trim_matches([' ', '\0']), kept, "{begin}{behind}");
+            // The name, which is empty, and two bytes of types.
+            let omitted = KEPT_MAX + behind.len() + 100_000 + 4 - KEPT_MAX - beyond.len();
+            let told = match (omitted, kept) {
+                (0, _) => format!("omitted 0 {}", sha256(&long[HEADER..long.len() - 5])),
+                (some, _) => format!("ahead {some}"),
+            };
+            assert!(recorded.contains(&told), "{told} {:?}", recorded.last());
+        }
+    }
+}
+
 /// All else of the text can be read, so that a password could be tried against its digest, as often as anybody likes.
 #[tokio::test]
 async fn of_a_text_with_a_password_that_never_ran_there_is_no_digest() {
     // Refused, in two reads: the password is in what is kept, in what is not, or there is none.
     for (text, kept, is_digested) in [
-        ("alter role me password 'hunter2'", "(redacted: 9 bytes)", false),
+        (
+            "alter role me password 'hunter2'",
+            "(redacted: 9 bytes)",
+            false,
+        ),
         ("alter role me", "alter role me", true),
         ("alter role me pass", "alter role me pass", false),
     ] {
@@ -176,7 +235,11 @@ async fn of_a_text_with_a_password_that_never_ran_there_is_no_digest() {
         .await;
     assert!(closed.is_none(), "{closed:?}");
     let recorded = stage.recorded();
-    assert!(recorded.iter().any(|frame| frame.contains("(redacted: 9 bytes)")));
+    assert!(
+        recorded
+            .iter()
+            .any(|frame| frame.contains("(redacted: 9 bytes)"))
+    );
     let digest = sha256(&long[HEADER..]);
     assert!(!recorded.iter().any(|frame| frame.contains(&digest)));
 }
