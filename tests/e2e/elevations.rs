@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use tests::versions::postgres_bin;
 use tests::{Setting, World, until};
 
+use crate::remains::removals;
 use crate::{err, out};
 
 fn world() -> World {
@@ -150,6 +151,61 @@ fn is_alice_again(world: &World) {
 #[test]
 fn an_existing_role_is_elevated_and_the_catalogue_is_as_before() {
     comes_and_goes(&world());
+}
+
+/// What is prepared belongs to whoever the session was at that moment, who can commit it with no further right.
+fn leaves_nothing_prepared_as_another(world: &World) {
+    world.sql("create role team nologin; grant team to alice");
+    let grant = world.grant_elevation("10m");
+    is_elevated(world);
+    let ran = world.psql_elevated(
+        "begin; delete from orders; select set_config('role', 'team', false); prepare transaction 'later'",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(
+        world.sql("select owner from pg_prepared_xacts where gid = 'later'"),
+        "team"
+    );
+    world.revoke(&grant);
+    let said = removals(world, 1);
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    assert!(said.contains("\"prepared\":1"), "{said}");
+    assert!(!said.contains("remains"), "{said}");
+}
+
+#[test]
+fn what_an_elevated_role_prepared_as_another_is_rolled_back() {
+    leaves_nothing_prepared_as_another(&world());
+}
+
+#[test]
+fn what_an_elevated_role_prepared_as_another_is_rolled_back_at_the_newest_version() {
+    leaves_nothing_prepared_as_another(&world_of(Some(&postgres_bin(18))));
+}
+
+/// It may be one half of what another database has committed.
+#[test]
+fn what_others_can_have_prepared_stays_and_is_named() {
+    let world = world();
+    world.sql(
+        "create role team nologin; create role mate login; grant team to alice, mate; \
+         grant insert on orders to team",
+    );
+    let grant = world.grant_elevation("10m");
+    is_elevated(&world);
+    let theirs = ["set role team", "begin", "prepare transaction 'theirs'"];
+    let ran = world.direct("mate", &theirs).output();
+    assert!(ran.expect("psql runs").status.success());
+    let ran = world.psql_elevated("begin; set local role team; prepare transaction 'hers'");
+    assert!(ran.status.success(), "{}", err(&ran));
+    world.revoke(&grant);
+    let said = removals(&world, 1);
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "2");
+    for named in ["theirs", "hers"] {
+        let named = format!("orders: prepared '{named}' of team");
+        assert!(said.contains(&named), "{said}");
+    }
 }
 
 #[test]

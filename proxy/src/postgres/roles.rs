@@ -12,6 +12,7 @@ pub(super) mod entrance;
 mod handover;
 mod membership;
 pub(crate) mod powers;
+mod prepared;
 mod primaries;
 pub(crate) mod privileges;
 mod remains;

@@ -1,6 +1,7 @@
 //! What a grant's role leaves behind at the database: handed over, or without rights.
 
 use super::*;
+use crate::remains::removals;
 
 /// All that a role can leave behind is its group's afterwards, and nothing else is left. Whether what was cut was seen
 /// to stop.
@@ -54,6 +55,50 @@ fn a_role_whose_row_is_locked_by_what_it_prepared_is_removed_all_the_same() {
     assert_eq!(world.catalogue(), before);
     world.removed(1);
     assert_eq!(world.audited("role_removed"), 1);
+}
+
+/// What is prepared belongs to whoever the session was at that moment: before 16 that can be its group, who could
+/// commit it later.
+#[test]
+fn what_a_role_prepared_as_its_group_goes_with_it() {
+    let world = world();
+    world.sql("alter role app nologin");
+    let grant = world.grant_pg("10m");
+    let ran = world.psql(
+        "begin; lock table orders in access exclusive mode; delete from orders; set role app; \
+         prepare transaction 'p'",
+    );
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert_eq!(world.sql("select owner from pg_prepared_xacts"), "app");
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.sql("select count(*) from pg_prepared_xacts"), "0");
+    assert_eq!(world.sql("select count(*) from orders"), "1000");
+    let said = removals(&world, 1);
+    assert!(said.contains("\"prepared\":1"), "{said}");
+}
+
+/// Whoever else comes as its group may have prepared it, for an application: but nothing that would keep the role.
+#[test]
+fn what_others_can_have_prepared_stays_and_is_named_but_for_what_locks_the_role() {
+    let world = world();
+    let grant = world.grant_pg("10m");
+    let role = grant.replace("grt_", "tg_");
+    let ran = world.psql(&format!(
+        "begin; alter role {role} password 'x'; set role app; prepare transaction 'locks'"
+    ));
+    assert!(ran.status.success(), "{}", err(&ran));
+    let theirs = ["begin", "prepare transaction 'theirs'"];
+    let ran = world.direct("app", &theirs).output();
+    assert!(ran.expect("psql runs").status.success());
+    world.revoke(&grant);
+    world.no_own_roles();
+    assert_eq!(world.sql("select gid from pg_prepared_xacts"), "theirs");
+    let said = removals(&world, 1);
+    assert!(
+        said.contains("orders: prepared 'theirs' of app") && !said.contains("'locks'"),
+        "{said}"
+    );
 }
 
 /// A function of a grant would run with its group's rights for everybody, for ever.
@@ -252,7 +297,8 @@ fn what_was_prepared_elsewhere_keeps_a_role_nothing_of_its_group() {
         "create role mallory login; grant create on schema public to app; \
          alter table orders owner to app",
     );
-    world.sql("create database aaa owner app");
+    // Not its group's: as a member of that we would be let in.
+    world.sql("create database aaa owner mallory");
     let grant = world.grant_pg("10m");
     let role = grant.replace("grt_", "tg_");
     let ran = world.psql(&format!(
@@ -261,7 +307,7 @@ fn what_was_prepared_elsewhere_keeps_a_role_nothing_of_its_group() {
     ));
     assert!(ran.status.success(), "{}", err(&ran));
     assert_eq!(mallory(&world, "select door()"), "1000\n");
-    let prepared = format!("set role {role}; begin; create table t (); prepare transaction 'p'");
+    let prepared = format!("set role {role}; begin; prepare transaction 'p'");
     let mut psql = world.direct("postgres", &[]);
     for one in prepared.split("; ") {
         psql.args(["-d", "aaa", "-c", one]);

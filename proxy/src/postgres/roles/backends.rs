@@ -1,8 +1,8 @@
-//! Ends what goes on as a role: its server processes, until none is left, and what they prepared.
+//! Ends what goes on as a role: its server processes, until none is left.
 //!
 //! Does not look whether the role may do any of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -151,52 +151,6 @@ async fn end_plainly(admin: &mut Admin, place: &RolePlace) -> Result<u64, AdminE
         time::sleep(PAUSE).await;
     }
     Err(AdminError::Alive { left })
-}
-
-/// Rolls back what the role has prepared and `sql` finds, each in its database, and returns how many there
-/// were. What cannot be rolled back, because its database lets nobody in, keeps none of the others: whoever
-/// owns a database would else choose what is left to be committed later.
-pub(super) async fn roll_back_all(
-    admin: &mut Admin,
-    sql: &str,
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-) -> Result<u64, AdminError> {
-    let mut prepared: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
-    for row in admin.run(sql).await? {
-        let gid = row.first().cloned().flatten().unwrap_or_default();
-        prepared.entry(text(&row, 1)).or_default().push(gid);
-    }
-    let mut count = 0_u64;
-    let mut failed = None;
-    for (database, gids) in prepared {
-        let place = (place, endpoint);
-        if let Err(refused) = roll_back_in(&database, &gids, place, key, &mut count).await {
-            failed = Some(refused);
-        }
-    }
-    failed.map_or(Ok(count), Err)
-}
-
-async fn roll_back_in(
-    database: &str,
-    gids: &[Vec<u8>],
-    (place, endpoint): (&RolePlace, &PostgresEndpoint),
-    key: (&PassKey, &dyn Road),
-    count: &mut u64,
-) -> Result<(), AdminError> {
-    let mut there = Admin::enter(endpoint, database, &place.admin, key).await?;
-    there.run(role::become_role(&place.role())).await?;
-    let mut failed = None;
-    for gid in gids {
-        match there.run(role::roll_back(gid)).await {
-            Ok(_none) => *count = count.saturating_add(1),
-            Err(refused @ AdminError::Said { .. }) => failed = Some(refused),
-            Err(broken) => return Err(broken),
-        }
-    }
-    there.leave().await;
-    failed.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

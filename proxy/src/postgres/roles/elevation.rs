@@ -13,6 +13,7 @@ use tokio::time;
 
 use super::backends::{self, LOOKS, PAUSE, counted};
 use super::deadline::Deadline;
+use super::prepared::{self, Search};
 use super::{entrance, membership, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::text;
@@ -171,8 +172,9 @@ pub(super) async fn remove(
     let name = place.role();
     let ended = end_all(&mut admin, &name).await?;
     // Before anything at standbys: one that is behind would leave it to be committed by whoever prepared it.
-    let sql = membership::prepared(&name, &now, lasted);
-    let prepared = backends::roll_back_all(&mut admin, &sql, (place, endpoint), key).await;
+    let search = Search::of_elevated(&mut admin, place, (now, lasted)).await?;
+    let left = &mut removed.remains;
+    let prepared = prepared::undo(&mut admin, &search, (place, endpoint), key, left).await;
     let elsewhere = end_elsewhere((place, endpoint), key).await;
     removed.backends = ended.saturating_add(counted(&elsewhere));
     removed.prepared = counted(&prepared);
@@ -228,7 +230,8 @@ async fn seen(admin: &mut Admin, place: &RolePlace) -> Result<Option<Seen>, Admi
     }))
 }
 
-async fn server_time(admin: &mut Admin) -> Result<String, AdminError> {
+/// What time it is at the server.
+pub(super) async fn server_time(admin: &mut Admin) -> Result<String, AdminError> {
     let rows = admin.run(membership::NOW).await?;
     let row = rows.first().ok_or(AdminError::Nonsense)?;
     Ok(text(row, 0))

@@ -5,7 +5,6 @@
 //! own role gave has that role as its grantor (`pg_auth_members.grantor`). What others gave is never
 //! touched.
 
-use jiff::SignedDuration;
 use policies::{Login, RolePlace};
 
 use super::deadline::Deadline;
@@ -17,9 +16,6 @@ const GRANTORS_FROM: u32 = 16;
 
 /// The first major version in which a role does not administer itself (PostgreSQL 15, "Release Notes").
 const SELVES_UNTIL: u32 = 15;
-
-/// What is added to how long a role was elevated, should the server's clock have been set meanwhile.
-const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// How many things are named that a group administers.
 const ADMINISTERED_MAX: usize = 5;
@@ -168,17 +164,6 @@ pub(super) fn end(account: &Login, before: &str) -> String {
     )
 }
 
-/// What the role has prepared in the time before `now`, the server's: names, and in which database each is.
-pub(super) fn prepared(account: &Login, now: &str, lasted: SignedDuration) -> String {
-    let seconds = lasted.saturating_add(MARGIN).as_secs().max(0);
-    format!(
-        "select gid, database from pg_catalog.pg_prepared_xacts where owner = {} and prepared >= \
-         {}::pg_catalog.timestamptz - pg_catalog.make_interval(secs => {seconds}) order by 2",
-        literal(account.as_str()),
-        literal(now)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use policies::{Endpoint, GrantId, PostgresEndpoint, ServerPin, TargetName};
@@ -235,14 +220,5 @@ mod tests {
             [13, 14, 15, 16].map(passed_over),
             [true, true, false, false]
         );
-    }
-
-    #[test]
-    fn what_was_prepared_is_looked_for_as_long_as_it_could_be_and_a_little_longer() {
-        let alice = Login::parse("alice").unwrap();
-        let sql = prepared(&alice, "now", SignedDuration::from_mins(1));
-        assert!(sql.contains("make_interval(secs => 62)"), "{sql}");
-        let sql = prepared(&alice, "now", SignedDuration::from_mins(-5));
-        assert!(sql.contains("make_interval(secs => 0)"), "{sql}");
     }
 }

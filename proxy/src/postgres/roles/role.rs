@@ -35,7 +35,7 @@ pub(in crate::postgres) fn literal(text: &str) -> String {
 
 /// A text as the server sent it, quoted, for a session that speaks the server's own encoding: no byte
 /// of a longer character is a quote in any of those.
-fn literal_bytes(text: &[u8]) -> Vec<u8> {
+pub(super) fn literal_bytes(text: &[u8]) -> Vec<u8> {
     let mut out = vec![b'\''];
     for byte in text {
         if *byte == b'\'' {
@@ -186,19 +186,6 @@ pub(super) fn end(place: &RolePlace, version: u32) -> String {
         keep(place, version),
         literal(place.role().as_str())
     )
-}
-
-/// Its prepared transactions: their names, and in which database each is.
-pub(super) fn prepared(role: &Login) -> String {
-    format!(
-        "select gid, database from pg_catalog.pg_prepared_xacts where owner = {} order by 2",
-        literal(role.as_str())
-    )
-}
-
-/// Rolls one of them back, as the role itself: nobody else may but a superuser.
-pub(super) fn roll_back(gid: &[u8]) -> Vec<u8> {
-    [b"rollback prepared ".to_vec(), literal_bytes(gid)].concat()
 }
 
 /// Becomes the role.
@@ -353,7 +340,7 @@ mod tests {
     fn names_and_texts_cannot_end_their_quotes() {
         assert_eq!(ident("a\"; drop role b; --"), "\"a\"\"; drop role b; --\"");
         assert_eq!(literal("a'; drop role b; --"), "'a''; drop role b; --'");
-        assert_eq!(roll_back(b"it's\\"), b"rollback prepared 'it''s\\'");
+        assert_eq!(literal_bytes(b"it's\\"), b"'it''s\\'");
     }
 
     #[track_caller]

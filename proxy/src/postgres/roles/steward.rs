@@ -16,6 +16,7 @@ use tokio::time;
 use super::backends::{self, HOST_LIMIT, PAUSE, counted, within};
 use super::deadline::Deadline;
 use super::elevation::Lasted;
+use super::prepared::{self, Search};
 use super::tried::Tried;
 use super::{elevation, entrance, handover, primaries, privileges, remains, role};
 use crate::postgres::target::admin::{Admin, AdminError};
@@ -111,28 +112,36 @@ async fn remove_at(
         admin.leave().await;
         return Ok(removed);
     };
+    let search = Search::of_made(&mut admin, place, parting.1).await?;
     // Whatever one of these comes to, the next is tried: it may take more from the role than that left.
-    let shut = shut(&mut admin, (place, endpoint), key).await;
+    let lent = Box::pin(undo_as_others(&mut admin, &search, (place, endpoint), key));
+    let lent = within(BEFORE_LIMIT, lent).await;
+    let shut = shut(&mut admin, &search, (place, endpoint), key).await;
     let sql = role::end(place, admin.version());
     let ended = backends::end_all(&mut admin, &sql).await;
     if ended.is_err() {
         admin.run("rollback").await?;
     }
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
-    let prepared = role::prepared(&name);
-    let prepared = backends::roll_back_all(&mut admin, &prepared, (place, endpoint), key);
+    let left = &mut removed.remains;
+    let prepared = prepared::undo(&mut admin, &search, (place, endpoint), key, left);
     let prepared = within(BEFORE_LIMIT, Box::pin(prepared)).await;
     let elsewhere = Box::pin(backends::end_elsewhere((place, endpoint), key));
     let elsewhere = within(BEFORE_LIMIT, elsewhere).await;
     let handing = (&mut removed, closed);
     let handed = hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await;
-    removed.prepared = counted(&shut).saturating_add(counted(&prepared));
+    removed.prepared = [&lent, &shut, &prepared].into_iter().map(counted).sum();
     removed.backends = counted(&ended).saturating_add(counted(&elsewhere));
     // Whatever failed: what was ended is not found again, and without the role nothing of what remains.
     let kept = parting.2.keep(&removed).await;
     kept.map_err(AdminError::Unkept)?;
     // With the role, a standby would forget whose its processes are.
-    handed.and(shut).and(prepared).and(ended).and(elsewhere)?;
+    handed
+        .and(lent)
+        .and(shut)
+        .and(prepared)
+        .and(ended)
+        .and(elsewhere)?;
     drop_it(&mut admin, &name, oid).await?;
     if number(&mut admin, place).await?.is_some() {
         return Err(AdminError::StillThere);
@@ -249,11 +258,36 @@ async fn hand_over_in(
     Ok(remains)
 }
 
+/// Rolls back what the role prepared as another that it became, while it is a member of that: it is by the role that
+/// we become those, too. What fails here fails in what comes next as well, and is told there.
+async fn undo_as_others(
+    admin: &mut Admin,
+    search: &Search,
+    (place, endpoint): (&RolePlace, &PostgresEndpoint),
+    key: (&PassKey, &dyn Road),
+) -> Result<u64, AdminError> {
+    let name = place.role();
+    if !prepared::is_there(admin, &name, search).await? {
+        return Ok(0);
+    }
+    // So that it prepares no more. Its row may be locked by what is to be rolled back.
+    for sql in [role::shut(&name), role::end_plainly(&name)] {
+        match admin.run(sql).await {
+            Ok(_) | Err(AdminError::Said { .. }) => {}
+            Err(broken) => return Err(broken),
+        }
+    }
+    time::sleep(PAUSE).await;
+    let left = &mut Vec::new();
+    prepared::undo(admin, search, (place, endpoint), key, left).await
+}
+
 /// Lets the role in no more. Its holder can keep its row locked, in a transaction that is left open or that
 /// is prepared, which outlives every process: then what holds it goes first. How many prepared transactions
 /// that took.
 async fn shut(
     admin: &mut Admin,
+    search: &Search,
     (place, endpoint): (&RolePlace, &PostgresEndpoint),
     key: (&PassKey, &dyn Road),
 ) -> Result<u64, AdminError> {
@@ -268,8 +302,9 @@ async fn shut(
         admin.run(role::end_plainly(&name)).await?;
     }
     time::sleep(PAUSE).await;
-    let prepared = role::prepared(&name);
-    let prepared = backends::roll_back_all(admin, &prepared, (place, endpoint), key).await;
+    // What is left to people is named later.
+    let left = &mut Vec::new();
+    let prepared = prepared::undo(admin, search, (place, endpoint), key, left).await;
     let shut = admin.run(role::shut(&name)).await;
     // What cannot be taken from it is no reason to let go on what it does.
     drop(free(admin, place).await);
