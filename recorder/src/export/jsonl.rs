@@ -197,6 +197,10 @@ fn statement_value(statement: &Statement<'_>) -> Value {
             put(&mut value, key, bytes);
         }
     }
+    if statement.kind == StatementKind::Parse && !statement.parameters.is_empty() {
+        let types = statement.parameters.iter().map(|one| one.oid);
+        set(&mut value, "types", types.collect());
+    }
     if statement.kind == StatementKind::Bind {
         let mut room = Room::new();
         let each = statement.parameters.iter();

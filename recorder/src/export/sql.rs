@@ -78,6 +78,10 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
         out.push_str(&indented(statement.text));
     }
     out.push('\n');
+    if statement.kind == StatementKind::Parse {
+        types(&mut out, &statement.parameters);
+        return Some(out);
+    }
     for (number, parameter) in (1_usize..).zip(statement.parameters.iter()) {
         if out.len() > STATEMENT_MAX {
             let more = statement.parameters.len().saturating_sub(number);
@@ -93,6 +97,18 @@ fn statement_lines(at: Duration, statement: &Statement<'_>) -> Option<String> {
         );
     }
     Some(out)
+}
+
+/// The types that a statement is prepared with, where it says any.
+fn types(out: &mut String, parameters: &[Parameter<'_>]) {
+    let Some((first, rest)) = parameters.split_first() else {
+        return;
+    };
+    push(out, format_args!("              types {}", first.oid));
+    for parameter in rest {
+        push(out, format_args!(", {}", parameter.oid));
+    }
+    out.push('\n');
 }
 
 fn outcome_line(at: Duration, outcome: &Outcome<'_>) -> String {
@@ -369,6 +385,33 @@ mod tests {
         };
         let shown = lines(Duration::ZERO, &Frame::Statement(statement)).unwrap_or_default();
         assert!(shown.ends_with("#5 execute portal 'good'\n"), "{shown}");
+    }
+
+    #[test]
+    fn the_types_that_a_statement_is_prepared_with_are_told() {
+        let typed = |types: &[u32]| {
+            let each = types.iter().map(|oid| Parameter {
+                oid: *oid,
+                format: Format::Text,
+                value: Value::Null,
+            });
+            let statement = Statement {
+                id: 5,
+                kind: StatementKind::Parse,
+                name: b"x",
+                portal: b"",
+                text: b"select 1",
+                parameters: each.collect::<Vec<_>>().into(),
+            };
+            lines(Duration::ZERO, &Frame::Statement(statement)).unwrap_or_default()
+        };
+        let plain = typed(&[]);
+        assert!(plain.ends_with("statement 'x'  select 1\n"), "{plain}");
+        let told = typed(&[23, 1_000_115]);
+        assert!(
+            told.ends_with("select 1\n              types 23, 1000115\n"),
+            "{told}"
+        );
     }
 
     #[test]

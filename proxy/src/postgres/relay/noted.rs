@@ -219,6 +219,9 @@ impl<'a> Said<'a> {
 
     /// The same, with the types of its values.
     pub(super) fn typed(&mut self, types: &Types) {
+        if self.kind == StatementKind::Parse {
+            return;
+        }
         let known = types.of(self.name);
         for (parameter, oid) in self.parameters.iter_mut().zip(known) {
             parameter.oid = *oid;
@@ -303,8 +306,16 @@ fn prepared<'a>(message: &Message<'a>, company: Company) -> Result<Said<'a>, Vio
         None => wire::parse(message.body)?,
         Some(_) => wire::parse_beginning(message.body)?,
     };
+    // The server takes types for parameters that the text does not have, and gives them back
+    // (`pg_prepared_statements`): what is said with them can be run from there. Of a message that is longer than its
+    // frame they stand in what goes on behind it.
+    let types = match message.digest {
+        None => wire::declared(message.body)?,
+        Some(_) => Vec::new(),
+    };
     Ok(Said {
         name: parse.name,
+        parameters: types.into_iter().map(declared).collect(),
         text: match company {
             Company::Dropped => redact::every_password(parse.text),
             Company::None(_) | Company::Batch => Cow::Borrowed(parse.text),
@@ -333,6 +344,15 @@ fn named<'a>(kind: StatementKind, message: &Message<'a>) -> Result<Said<'a>, Vio
         Named::Statement(name) => Said { name, ..nothing },
         Named::Portal(portal) => Said { portal, ..nothing },
     })
+}
+
+/// A parameter of this type, without a value.
+fn declared(oid: u32) -> Parameter<'static> {
+    Parameter {
+        oid,
+        format: Format::Text,
+        value: Value::Null,
+    }
 }
 
 fn parameters<'a>(bind: &wire::Bind<'a>) -> Vec<Parameter<'a>> {

@@ -35,7 +35,44 @@ async fn a_value_is_recorded_with_its_type() {
         })
         .await;
     assert!(closed.is_none(), "{closed:?}");
-    assert_eq!(*stage.memory.types.borrow(), [23, 23, 20]);
+    assert_eq!(*stage.memory.types.borrow(), [23, 23, 23, 20]);
+}
+
+/// The server gives them back in `pg_prepared_statements`, also where the text has no parameters: a session can say
+/// anything with them, and run it from there.
+#[tokio::test]
+async fn types_are_recorded_as_they_are_declared() {
+    let mut stage = Stage::new();
+    let typed = |oids: &[u32]| {
+        let mut rest = u16::try_from(oids.len()).unwrap().to_be_bytes().to_vec();
+        rest.extend(oids.iter().flat_map(|oid| oid.to_be_bytes()));
+        texts(b'P', &[b"x", b"select 1"], &rest)
+    };
+    // More than are remembered to read values by, and under a name that is known with others.
+    let many: Vec<u32> = (1_000_000..1_001_000).collect();
+    let sent = [
+        typed(&[1_000_115, 1_000_101]),
+        typed(&[]),
+        typed(&many),
+        typed(&[7]),
+        sync(),
+    ];
+    let ((), closed) = stage
+        .play(async |client, target| {
+            for batch in [&sent[..1], &sent[1..]] {
+                let batch = batch.concat();
+                client.write_all(&batch).await.unwrap();
+                assert_eq!(read(target, batch.len()).await, batch);
+            }
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let want = [&[1_000_115, 1_000_101][..], &many, &[7]].concat();
+    assert_eq!(*stage.memory.types.borrow(), want);
+    assert_eq!(
+        stage.recorded(),
+        [1, 2, 3, 4].map(|id| format!("{id} Parse select 1"))
+    );
 }
 
 /// A function can change it, and then no statement says so.
