@@ -311,6 +311,7 @@ mod tests {
         let statement = HeldStatement {
             session: SessionId::new(now, [1; 10]),
             grant: GrantId::new(now, [1; 10]),
+            database: None,
             text: "é".repeat(4096),
             values: vec!["v".repeat(8192)],
             digest: "ab".to_owned(),

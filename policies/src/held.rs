@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::counted::approvers;
 use crate::request::RequestState;
 use crate::{
-    Denial, Facts, GrantId, PolicySet, Reason, Request, RequestId, SessionId, SqlStatement, Terms,
-    Usage,
+    DatabaseName, Denial, Facts, GrantId, PolicySet, Reason, Request, RequestId, SessionId,
+    SqlStatement, Terms, Usage,
 };
 
 /// How many approvals a statement is tried with, to find out whether any number would do.
@@ -26,6 +26,9 @@ pub struct HeldStatement {
     pub session: SessionId,
     /// Under which grant.
     pub grant: GrantId,
+    /// The database that the session is in. None in what was asked before that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseName>,
     /// The statement's text, every byte of it, unless this is a [`brief`](Self::brief).
     pub text: String,
     /// The values bound to it, in order, as they are shown: text as it is, anything else in

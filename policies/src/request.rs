@@ -226,6 +226,9 @@ impl Request {
                 held.session, held.grant, held.digest
             );
             shown.push_str(&bound);
+            if let Some(database) = &held.database {
+                shown.push_str(&format!("database\n{database}\n"));
+            }
         }
         hex(digest::digest(&digest::SHA256, shown.as_bytes()).as_ref())
     }

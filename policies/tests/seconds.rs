@@ -55,6 +55,7 @@ fn held(terms: &Terms) -> Request {
     let statement = HeldStatement {
         session: SessionId::new(noon(), [7; 10]),
         grant: terms.grant,
+        database: None,
         text: "delete from orders".to_owned(),
         values: Vec::new(),
         digest: "ab".repeat(32),
@@ -63,6 +64,21 @@ fn held(terms: &Terms) -> Request {
         brief: false,
     };
     Request::hold(request_id(9), terms, statement, reason("INC-7"), noon())
+}
+
+#[test]
+fn a_yes_is_for_the_database_that_was_shown() {
+    let (_facts, terms) = dan();
+    let mut request = held(&terms);
+    let untold = request.digest();
+    let mut shown = |database: &str| {
+        let statement = request.statement.as_mut().expect("it has one");
+        statement.database = Some(database.parse().expect("a name"));
+        request.digest()
+    };
+    let (orders, billing) = (shown("orders"), shown("billing"));
+    assert_ne!(orders, billing);
+    assert_ne!(orders, untold);
 }
 
 /// Whether a statement may run with these approvals.

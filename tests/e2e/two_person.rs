@@ -116,6 +116,35 @@ fn nobody_says_yes_wrongly(world: &World, request: &Value) {
 }
 
 #[test]
+fn whoever_answers_reads_in_which_database_it_would_run() {
+    let world = World::new();
+    world.sql("create database reports");
+    world.add_policy(&format!(
+        "{TWO} @id(\"reports\") @reason(\"Reports are open.\") permit (principal, \
+         action == Jit::Action::\"otherDatabase\", resource) when {{ context.database == \"reports\" }};"
+    ));
+    world.grant_pg("10m");
+    let mut digests = Vec::new();
+    for database in ["orders", "reports"] {
+        let place = format!("service=orders dbname=orders/{database}");
+        let line = ["psql", "-X", "-At", &place, "-c", "delete from orders"];
+        let mut psql = world.begin("psql", &line, "TG551");
+        let request = one(&world);
+        assert_eq!(text(&request["statement"], "database"), database);
+        let id = text(&request, "id");
+        let shown = world.bob().run(&["tidegate", "requests", "show", id]);
+        let (shown, told) = (shown.unwrap(), format!("in the database `{database}`"));
+        assert!(shown.contains(&told), "{shown}");
+        digests.push(text(&request["statement"], "digest").to_owned());
+        let denied = ["tidegate", "deny", id, "--note", "not there"];
+        world.bob().run(&denied).unwrap();
+        psql.ended();
+    }
+    // The same words with the same digest: nothing else of it tells them apart.
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
 fn a_second_person_lets_the_exact_text_through_once() {
     let mut world = world(TWO);
     let mut psql = holding(&world, "delete /* all */ from orders");

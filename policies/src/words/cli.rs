@@ -46,7 +46,9 @@ pub use setup::{
     postgres_lines, postgres_target_added, ready_at_once, secret_kept, ssh_lines, ssh_target_added,
     standing_lines, standing_target_added, untried,
 };
-pub use statements::{answer_request, answer_statement, runs, seconded, statement_brief};
+pub use statements::{
+    answer_request, answer_statement, runs, seconded, statement_brief, statement_database,
+};
 pub use trouble::Trouble;
 
 /// No bastion is known.

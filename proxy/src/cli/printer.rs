@@ -177,6 +177,10 @@ impl Printer {
                 harmless::statement(value)
             )
         }));
+        if let Some(database) = &held.database {
+            let database = harmless::statement(database.as_str());
+            lines.push(cli::statement_database(&database));
+        }
         if held.brief {
             lines.push(cli::statement_brief().to_owned());
         }

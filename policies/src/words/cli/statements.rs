@@ -28,6 +28,11 @@ pub fn statement_brief() -> &'static str {
     "something is left out here; the recording of its session has all of it"
 }
 
+/// Below a statement that waits: where it would run. A target's server may have several databases.
+pub fn statement_database(database: &str) -> String {
+    format!("in the database `{database}`")
+}
+
 /// After somebody said yes to a statement.
 pub fn seconded(request: &str) -> String {
     format!(

@@ -2,7 +2,7 @@
 
 use control::Heard;
 use policies::words::Words;
-use policies::{Deed, Denial, HeldStatement, Measure, Scrutiny, SqlStatement};
+use policies::{DatabaseName, Deed, Denial, HeldStatement, Measure, Scrutiny, SqlStatement};
 use tokio::sync::mpsc;
 
 use super::Held;
@@ -73,9 +73,11 @@ impl Bench for Scope {
     }
 
     fn second(&self, held: &Held) -> Hearing {
+        let database = self.terms().dbname();
         let statement = HeldStatement {
             session: self.session(),
             grant: self.terms().grant,
+            database: database.and_then(|name| DatabaseName::parse(name).ok()),
             text: held.text.clone(),
             values: held.values.clone(),
             digest: held.digest(),
