@@ -162,10 +162,10 @@ impl Gate {
             return Passage::All;
         }
         let mut place = begun;
-        // What breaks the protocol is seen again, and dealt with, by who forwards it.
+        // What breaks the protocol is seen again, and dealt with, by who forwards it. Nothing runs behind a goodbye.
         while let Some(rest) = chunk.get(place..)
             && let Ok(Some(header)) = Header::read(rest, Side::Client)
-            && header.kind != b'F'
+            && !matches!(header.kind, b'F' | b'X')
         {
             // What nobody is asked about, copied data among it, is passed on in any case.
             let is_judged = matches!(header.kind, b'Q' | b'P' | b'B' | b'E' | b'C');

@@ -9,6 +9,7 @@ pub(super) mod account;
 mod copied;
 mod copy;
 mod cut;
+mod goodbye;
 mod lane;
 mod long;
 mod loss;
@@ -344,6 +345,10 @@ where
         let scanned = self.up.scanner.scan(passing, &mut finished, |message| {
             tap.client_sent(&message, at, &mut noted)
         });
+        if self.tap.leaving() {
+            let last = goodbye::until(passing, begun);
+            return self.pass_last(last, noted, cx);
+        }
         let begins = passing.get(self.up.scanner.copied());
         self.tap.client_copied(begins.unwrap_or_default());
         noted::put_beyond(&mut self.up.scanner, (passing, withheld), &mut noted);

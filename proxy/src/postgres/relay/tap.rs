@@ -153,6 +153,10 @@ impl Tap {
         at: Duration,
         noted: &mut Vec<Noted<'a>>,
     ) -> Result<(), Violation> {
+        // The target reads nothing behind a goodbye.
+        if self.leaving {
+            return Ok(());
+        }
         let mut said = match message.kind {
             b'd' => {
                 self.pipeline.copied_in(message.length);

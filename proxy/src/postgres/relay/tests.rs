@@ -19,6 +19,7 @@ use super::*;
 mod copies;
 mod cuts;
 mod evasions;
+mod goodbye;
 mod greeting;
 mod interleaved;
 mod long;
