@@ -52,6 +52,9 @@ impl HeldStatement {
     /// The longest values that are held, in bytes, all together.
     pub const VALUES_MAX: usize = 8 * 1024;
 
+    /// How many values are held at most.
+    pub const VALUE_COUNT_MAX: usize = 100;
+
     /// How much of its text stands where many are listed, in characters, and where it was answered; as many bytes of
     /// values.
     pub const BRIEF_MAX: usize = 200;

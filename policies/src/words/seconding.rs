@@ -88,8 +88,9 @@ impl Shown for Seconding {
             Self::LongToSecond => (
                 "TG555",
                 format!(
-                    "statement refused: it needs a second person, and nobody reads more than {} KiB of text and as much of values",
-                    HeldStatement::TEXT_MAX / 1024
+                    "statement refused: it needs a second person, and nobody reads more than {} KiB of text, as much of values, or more than {} values",
+                    HeldStatement::TEXT_MAX / 1024,
+                    HeldStatement::VALUE_COUNT_MAX
                 ),
                 Some("send it in smaller parts".to_owned()),
             ),

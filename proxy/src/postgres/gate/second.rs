@@ -12,6 +12,7 @@ use aws_lc_rs::digest;
 use control::ledger::chain::hex;
 use policies::{HeldStatement, SqlStatement};
 
+use super::bound;
 use super::prepared::kept_as;
 use crate::postgres::statement::redact;
 use crate::postgres::wire::{self, Bind, HEADER, Header, Named, Side};
@@ -187,9 +188,6 @@ impl Second {
     }
 }
 
-/// How many values anybody reads.
-const SHOWN_MAX: usize = 100;
-
 /// What has to wait, as it is shown, if it can be.
 pub(super) fn held(
     (kind, name): (u8, &[u8]),
@@ -199,7 +197,7 @@ pub(super) fn held(
     let values = bind.map_or(&[][..], |bind| &bind.values);
     let formats = bind.map_or(&[][..], |bind| &bind.formats);
     let long = values.iter().flatten().map(|value| value.len()).sum();
-    let many = values.len() > SHOWN_MAX;
+    let many = values.len() > HeldStatement::VALUE_COUNT_MAX;
     if many || text.len() > HeldStatement::TEXT_MAX || HeldStatement::VALUES_MAX < long {
         return Err(Unshowable::Long);
     }
@@ -280,7 +278,9 @@ pub(super) fn behind<'a>(rest: &'a [u8], name: &[u8]) -> Behind<'a> {
         };
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         match header.kind {
-            b'B' if length > HeldStatement::VALUES_MAX.saturating_mul(2) => return Behind::Long,
+            b'B' if length > HeldStatement::VALUES_MAX.saturating_mul(2) => {
+                return long_behind(here, name);
+            }
             b'D' if length > DESCRIBE_MAX => return Behind::Nothing,
             b'B' | b'D' => {}
             _other => return Behind::Nothing,
@@ -302,4 +302,28 @@ pub(super) fn behind<'a>(rest: &'a [u8], name: &[u8]) -> Behind<'a> {
         place = end;
     }
     Behind::Nothing
+}
+
+/// What a Bind is, at the beginning of `here`, that is too long to be read: one of another statement is none.
+fn long_behind<'a>(here: &[u8], name: &[u8]) -> Behind<'a> {
+    match bound(here.get(HEADER..).unwrap_or_default()) {
+        Some([_portal, other]) if other != name => Behind::Nothing,
+        // Where its names did not come with it, it may be of this one.
+        Some(_) | None => Behind::Long,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::wire::samples;
+
+    #[test]
+    fn only_a_long_bind_of_the_same_statement_is_too_long_behind_it() {
+        let long = "x".repeat(20_000);
+        let of = |name: &str| samples::bind(name, &[long.as_str()]);
+        assert_eq!(behind(&of("other"), b"s"), Behind::Nothing);
+        assert_eq!(behind(&of("s"), b"s"), Behind::Long);
+        assert_eq!(behind(of("s").get(..6).unwrap(), b"s"), Behind::Long);
+    }
 }
