@@ -261,6 +261,10 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        // Here that is a function of this name.
+        if select.top.is_some() {
+            return ControlFlow::Break(());
+        }
         let Some(into) = &select.into else {
             return ControlFlow::Continue(());
         };
@@ -322,6 +326,11 @@ impl Visitor for Walk {
         }
         if let Expr::Function(function) = expr {
             self.found.functions.insert(full(&function.name)?);
+        } else if let Expr::Convert { .. } = expr {
+            // Its second argument was read as a type.
+            return ControlFlow::Break(());
+        } else if let Some(name) = written_as_syntax(expr) {
+            self.found.functions.insert(name.to_owned());
         }
         ControlFlow::Continue(())
     }
@@ -339,6 +348,21 @@ impl Visitor for Walk {
             matches!(statement, Statement::Query(_)).then_some(())
         };
         understood.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+    }
+}
+
+/// The name of a function that the parser has an expression of its own for, and the server looks for by its name.
+fn written_as_syntax(expr: &Expr) -> Option<&'static str> {
+    if let Expr::Ceil { .. } = expr {
+        Some("ceil")
+    } else if let Expr::Floor { .. } = expr {
+        Some("floor")
+    } else if let Expr::Overlay { .. } = expr {
+        Some("overlay")
+    } else if let Expr::Substring { shorthand, .. } = expr {
+        Some(if *shorthand { "substr" } else { "substring" })
+    } else {
+        None
     }
 }
 

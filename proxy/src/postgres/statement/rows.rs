@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Insert, Query, SetExpr, TableFactor, TableObject, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, Ident, Insert, Query, SetExpr, TableFactor, TableObject, Visit, Visitor,
+};
 
 use super::names;
 use super::single::gives_one_value;
@@ -115,6 +117,17 @@ impl Visitor for Functions {
     }
 }
 
+/// Words that are read as a column and are what the session is (`func_expr_common_subexpr` in PostgreSQL's `gram.y`);
+/// those that are known as such are no columns anyway.
+const OF_SESSION: [&str; 3] = ["current_role", "current_schema", "system_user"];
+
+fn is_of_session(word: &Ident) -> bool {
+    word.quote_style.is_none()
+        && OF_SESSION
+            .iter()
+            .any(|other| word.value.eq_ignore_ascii_case(other))
+}
+
 /// Stops at the first column of the rows that are changed.
 #[derive(Debug)]
 struct Columns<'a> {
@@ -142,7 +155,7 @@ impl Visitor for Columns<'_> {
             let table = parts.len().checked_sub(2).and_then(|at| parts.get(at));
             alone || table.map(names::of).as_ref() == Some(&self.rows.name)
         } else {
-            alone && matches!(expr, Expr::Identifier(_))
+            alone && matches!(expr, Expr::Identifier(one) if !is_of_session(one))
         };
         if is_theirs {
             ControlFlow::Break(())
