@@ -16,7 +16,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use aws_lc_rs::constant_time;
 use control::entropy::{self, EntropyError};
@@ -37,7 +37,8 @@ use crate::session::scope::Scope;
 /// How many cancel requests one source may send in a second.
 const PER_SECOND_MAX: u32 = 20;
 
-/// How many sources are remembered. Beyond that, those of earlier seconds are forgotten.
+/// How many sources are remembered. Beyond that, those of earlier seconds are forgotten, and beyond twice as many of
+/// one second no others are listened to: whoever guesses from so many would be as good as not counted.
 const SOURCES_MAX: usize = 4096;
 
 /// All live keys.
@@ -46,6 +47,8 @@ pub(crate) struct Cancels {
     /// By process id.
     live: DashMap<i32, Vec<Live>>,
     sources: DashMap<IpAddr, Heard>,
+    /// In which second those of earlier ones were forgotten last: that looks at all of them.
+    swept: AtomicI64,
 }
 
 /// How often a source was heard in one second.
@@ -174,12 +177,16 @@ impl Cancels {
 
     fn listens_to(&self, source: IpAddr, now: Timestamp) -> bool {
         let second = now.as_second();
-        if self.sources.len() >= SOURCES_MAX {
+        let source = prefix(source);
+        let count = self.sources.len();
+        if count >= SOURCES_MAX && self.swept.swap(second, Ordering::Relaxed) != second {
             self.sources.retain(|_source, heard| heard.second == second);
+        } else if count >= SOURCES_MAX.saturating_mul(2) && !self.sources.contains_key(&source) {
+            return false;
         }
         let mut heard = self
             .sources
-            .entry(prefix(source))
+            .entry(source)
             .or_insert(Heard { second, count: 0 });
         if heard.second != second {
             *heard = Heard { second, count: 0 };
@@ -220,6 +227,20 @@ mod tests {
             IpAddr::from([192, 0, 2, 1]),
             Timestamp::from_second(2).unwrap(),
         );
+        assert_eq!(cancels.sources.len(), 1);
+    }
+
+    #[test]
+    fn sources_of_one_second_fill_no_memory_and_keep_nobody_out_that_was_there() {
+        let cancels = Cancels::default();
+        let now = Timestamp::from_second(1).unwrap();
+        let source = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
+        let heard = (0..4 * SOURCES_MAX).filter(|n| cancels.listens_to(source(*n), now));
+        assert_eq!(heard.count(), 2 * SOURCES_MAX);
+        assert_eq!(cancels.sources.len(), 2 * SOURCES_MAX);
+        assert!(cancels.listens_to(source(7), now));
+        let later = Timestamp::from_second(2).unwrap();
+        assert!(cancels.listens_to(source(3 * SOURCES_MAX), later));
         assert_eq!(cancels.sources.len(), 1);
     }
 }
