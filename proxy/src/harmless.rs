@@ -17,12 +17,17 @@ pub(crate) fn text(text: &str) -> String {
     escaped(&text.replace("\r\n", "\n"), |c| matches!(c, '\n' | '\t'))
 }
 
+/// Letters that are drawn as a blank, or not at all: fillers of Hangul.
+const BLANK: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+
 /// A line of a statement that somebody is to say yes to: whatever is neither ASCII nor a letter or a
-/// digit is an escape too, so that nothing in it is invisible.
+/// digit is an escape too, so that nothing in it is invisible. Letters that look like others stay.
 pub(crate) fn statement(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, ' '..='~' | '\t') || (!c.is_ascii() && c.is_alphanumeric()) {
+        if matches!(c, ' '..='~' | '\t')
+            || (!c.is_ascii() && c.is_alphanumeric() && !BLANK.contains(&c))
+        {
             out.push(c);
         } else {
             out.extend(c.escape_unicode());
@@ -67,6 +72,15 @@ mod tests {
         assert_eq!(line("a\x1b[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
         assert_eq!(line("a\n  try: b\r\u{9b}"), "a\\u{a}  try: b\\u{d}\\u{9b}");
         assert_eq!(line("grüße 漢字 🦀 …"), "grüße 漢字 🦀 …");
+    }
+
+    #[test]
+    fn nothing_in_a_statement_is_invisible() {
+        for blank in BLANK.into_iter().chain(['\u{200b}', '\u{2800}', '\u{a0}']) {
+            let shown = statement(&format!("name <> '{blank}'"));
+            assert_eq!(shown, format!("name <> '{}'", blank.escape_unicode()));
+        }
+        assert_eq!(statement("grüße 漢字 한글"), "grüße 漢字 한글");
     }
 
     #[test]
