@@ -7,6 +7,7 @@
 use policies::words::pin::PinFault;
 use policies::{Endpoint, HostKeyPin, ServerPin};
 use russh::keys::PublicKey;
+use russh::keys::ssh_key::HashAlg;
 use russh::keys::ssh_key::public::KeyData;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -54,6 +55,13 @@ pub fn can_be_proven(endpoint: &Endpoint) -> Result<(), PinFault> {
 pub fn host_key(line: &str) -> Result<(), PinFault> {
     let key = PublicKey::from_openssh(line).map_err(|_no_key| PinFault::NoKey)?;
     of_host(key.key_data())
+}
+
+/// What a host key, or that of a CA, is called by: its kind and its fingerprint, `SHA256:…`. None of what is no key.
+pub fn named(line: &str) -> Option<(String, String)> {
+    let key = PublicKey::from_openssh(line).ok()?;
+    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+    Some((key.algorithm().to_string(), fingerprint))
 }
 
 /// Whether a host can prove itself by this key, or its CA by this one.

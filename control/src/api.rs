@@ -202,6 +202,7 @@ fn administering() -> Router<Shared> {
     Router::new()
         .route("/v1/targets", post(targets::add))
         .route("/v1/targets/probe", post(targets::probe))
+        .route("/v1/targets/{name}", put(targets::change))
         .route("/v1/targets/{name}/test", post(targets::test))
         .route("/v1/targets/{name}/unlock", post(targets::unlock))
         .route("/v1/targets/{name}/credential", put(targets::keep))

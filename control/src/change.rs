@@ -12,8 +12,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use policies::{
-    Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Principal, PrincipalName, Reason,
-    RegisteredKey, Request, RequestId, RolePlace, SecretId, SessionId, Target, TargetName,
+    Approval, Grant, GrantEnd, GrantId, GroupName, Lock, LockId, Particulars, Principal,
+    PrincipalName, Reason, RegisteredKey, Request, RequestId, RolePlace, SecretId, SessionId,
+    Target, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,13 @@ pub enum Change {
     /// A target is known from here on. Replaces one of the same name.
     TargetAdded {
         /// Which.
+        target: Target,
+    },
+    /// A target is described otherwise from here on and stays what grants are for.
+    TargetChanged {
+        /// What of it was so before.
+        was: Particulars,
+        /// What it is.
         target: Target,
     },
     /// A target is not known any more.
@@ -264,6 +272,7 @@ impl Change {
             | Self::KeyAdded { .. }
             | Self::GroupsSet { .. }
             | Self::TargetAdded { .. }
+            | Self::TargetChanged { .. }
             | Self::AliasGiven { .. }
             | Self::AliasTaken { .. }
             | Self::SecretKept { .. }

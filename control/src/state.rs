@@ -80,6 +80,20 @@ pub struct Kept {
     pub fingerprint: Option<String>,
     /// Since when.
     pub at: Timestamp,
+    /// What was kept before, the newest first: a session that began while the target was elsewhere is stopped there,
+    /// with what was sealed for that.
+    pub former: Vec<Sealed>,
+}
+
+/// How much is known of what was kept for a target before.
+pub(crate) const FORMER_MAX: usize = 8;
+
+impl Kept {
+    /// What was sealed for it, the newest first. It opens only for what it was sealed for.
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        let all = std::iter::once(&self.sealed).chain(&self.former);
+        all.map(|sealed| sealed.0.as_str())
+    }
 }
 
 /// A role that a grant has for itself, or may have.

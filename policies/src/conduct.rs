@@ -114,7 +114,7 @@ fn parties<'f>(
     let grant = facts
         .grants
         .get(&terms.grant)
-        .filter(|grant| target.endpoint == terms.target.endpoint && wanted.held(grant, now))
+        .filter(|grant| target.endpoint.is_still(&terms.target.endpoint) && wanted.held(grant, now))
         .ok_or_else(|| wanted.no_grant())?;
     Ok((principal, target, grant))
 }

@@ -54,6 +54,7 @@ mod matrix;
 mod office;
 mod opening;
 mod permit;
+mod place;
 mod principal;
 mod privilege;
 mod question;
@@ -96,6 +97,7 @@ pub use name::{GroupName, Label, Login, PrincipalName, Reason, TargetName, acts}
 pub use office::{Office, may_office};
 pub use opening::{OpenedAs, Opening, opening};
 pub use permit::{InputRecording, Obligations, Permit, Terms};
+pub use place::{Particulars, Place};
 pub use principal::{Credential, Principal, PrincipalKind, RegisteredKey};
 pub use privilege::{MARKER, PRIVILEGES_MAX, Privilege, PrivilegeError, Right, RolePrivilege};
 pub use request::{Filing, Request, RequestError, RequestState};

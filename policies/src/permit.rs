@@ -90,7 +90,7 @@ impl Terms {
     /// Which of them is not, and why.
     pub fn way_holds(&self, facts: &Facts) -> Result<(), Wayless> {
         for (now, then) in facts.route(&self.target)?.iter().zip(&self.via) {
-            if now.target.endpoint != then.target.endpoint {
+            if !now.target.endpoint.is_still(&then.target.endpoint) {
                 let name = then.target.name.clone();
                 return Err(Wayless::Gone { name });
             }

@@ -207,6 +207,11 @@ impl Entry {
         *self == Self::Certificate
     }
 
+    /// Whether something is kept for it that does not end by itself.
+    pub fn is_standing(self) -> bool {
+        matches!(self, Self::Key | Self::Password)
+    }
+
     /// What opens it, in words.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@
 //! | `TG517`–`TG518`, `TG551`–`TG557`, `TG567` | statements that need a second person | `seconding.rs` |
 //! | `TG558`–`TG559` | budgets | `budget.rs` |
 //! | `TG560`–`TG562`, `TG569`, `TG581` | what targets cannot be | `target.rs`, `elevation.rs`, `pin.rs` |
+//! | `TG582`–`TG584` | what of targets cannot be changed | `particulars.rs` |
 //! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |
 //! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
 //! | `TG601`–`TG608`, `TG617`, `TG618`, `TG627`, `TG630`–`TG633` | SSH | `ssh.rs` |
@@ -42,6 +43,7 @@ pub mod forward;
 pub mod host_key;
 pub mod offence;
 mod opening;
+pub mod particulars;
 pub mod pin;
 pub mod postgres;
 pub mod reach;

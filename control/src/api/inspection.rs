@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use policies::words::api::Unseen;
+use policies::words::broker::Invalid;
 use policies::words::cli::doctor as words;
-use policies::words::target::{host_changed, partly_down, unguarded, unproven};
+use policies::words::target::{TargetFault, host_changed, partly_down, unguarded, unproven};
 use policies::{Endpoint, HostKeyPin, Login, ServerPin, Target};
 
-use crate::Caller;
+use crate::api::problem::Refused;
 use crate::api::wire::{Check, LockedView, Probed, StandingView};
 use crate::api::{House, bastion, checks, own_roles, targets};
 use crate::identity::fingerprint_of;
+use crate::{BrokerError, Caller};
 
 /// How closely a target is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) enum Care {
     Brief,
     /// For somebody who asks about this one: a role is made there as a grant would have it, and removed.
     Thorough,
+    /// Before it is written down that it is there: that it answers, proves to be it and lets us in.
+    Proof,
 }
 
 /// Whether a target answers, shows what it was pinned by, lets us in as each of its logins, and is not locked. One that
@@ -34,7 +38,7 @@ pub(super) async fn tested(
         return looked_at((house, caller), target, care).await;
     }
     let looked = match care {
-        Care::Brief => None,
+        Care::Brief | Care::Proof => None,
         Care::Thorough => Some(looked_at((house, caller), target, care).await),
     };
     let locks = house.parts.broker.locks_seen(caller);
@@ -45,6 +49,27 @@ pub(super) async fn tested(
     let looked = looked.map(|looked| looked.found);
     let why = (&lock.by, &lock.reason, lock.at);
     checks::view(words::target_locked(&target.name, why, looked.as_deref()))
+}
+
+/// That what nobody has looked at yet of a target is there, proves to be it and lets us in. Also where it is locked:
+/// whoever makes it anew does that before it is unlocked.
+pub(super) async fn proven(
+    (house, caller): (&House, &Caller),
+    unproven: &Target,
+) -> Result<(), Refused> {
+    if unproven.is_bastion() {
+        return bastion::confirm(house, caller, unproven).await;
+    }
+    let check = looked_at((house, caller), unproven, Care::Proof).await;
+    if check.ok {
+        return Ok(());
+    }
+    let fault = TargetFault::Unproven {
+        name: unproven.name.clone(),
+        found: check.found,
+        hint: check.hint,
+    };
+    Err(BrokerError::Invalid(Invalid::Target(fault)).into())
 }
 
 async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Care) -> Check {
@@ -87,7 +112,10 @@ async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Ca
     match missing.as_slice() {
         [] => {
             let entered = entered((house, caller), target, care).await;
-            guarded(house, target, entered).await
+            match care {
+                Care::Brief | Care::Thorough => guarded(house, target, entered).await,
+                Care::Proof => checks::view(entered),
+            }
         }
         [(_, why)] if addrs.len() == 1 => checks::view(words::target_down(name, why)),
         all if all.len() == addrs.len() => {
@@ -95,6 +123,7 @@ async fn looked_at((house, caller): (&House, &Caller), target: &Target, care: Ca
             checks::view(words::target_down(name, &all.join("; ")))
         }
         some => match entered((house, caller), target, care).await {
+            good if good.ok && care == Care::Proof => checks::view(partly_down(name, some)),
             good if good.ok => guarded(house, target, partly_down(name, some)).await,
             worse => checks::view(worse),
         },
@@ -173,6 +202,10 @@ async fn entered(
     let mut shut = Vec::new();
     let mut first = None;
     let standing = targets::standing(house, target);
+    if care == Care::Proof && target.entry().is_standing() {
+        // What is kept is sealed for what the target was, and what is given is tried once it is kept.
+        return words::target_good(name);
+    }
     for login in entering_as(target) {
         if standing.is_some() {
             let broker = &house.parts.broker;
@@ -208,7 +241,7 @@ async fn entered(
         }
     }
     match (target.admin(), &standing) {
-        (Some(keeper), None) if shut.is_empty() => {
+        (Some(keeper), None) if shut.is_empty() && care != Care::Proof => {
             own_roles::looked_at((house, caller), (target, keeper), care).await
         }
         _ => let_in(house, target, standing, (&shut, &first.unwrap_or_default())),

@@ -79,7 +79,7 @@ pub(super) async fn looked_at(
     let strays: Vec<&str> = strays.iter().map(Login::as_str).take(STRAYS_MAX).collect();
     match care {
         Care::Thorough if !strays.is_empty() => words::stray_roles(&strays, good),
-        Care::Thorough | Care::Brief => good,
+        Care::Thorough | Care::Brief | Care::Proof => good,
     }
 }
 

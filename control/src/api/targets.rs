@@ -16,8 +16,8 @@ use crate::api::extract::{Named, Unread};
 use crate::api::inspection::Care;
 use crate::api::problem::Refused;
 use crate::api::wire::{
-    Access, AccessState, Check, Ended, Ending, List, LockedView, ProbeOrder, Probed, SecretOrder,
-    StandingView, TargetOrder, TargetView,
+    Access, AccessState, ChangeOrder, Check, Ended, Ending, List, LockedView, ProbeOrder, Probed,
+    SecretOrder, StandingView, TargetOrder, TargetView,
 };
 use crate::api::{House, Shared, bastion, inspection};
 use crate::broker::LocksSeen;
@@ -267,6 +267,39 @@ pub(crate) async fn add(
         access: BTreeMap::new(),
     };
     Ok(Json(view(&house, &caller, &seen)))
+}
+
+/// Describes a target otherwise: what is new is looked at before it is written down.
+pub(crate) async fn change(
+    State(house): State<Shared>,
+    Known(caller): Known,
+    Named(name): Named<TargetName>,
+    body: Unread,
+) -> Result<Json<Ended>, Refused> {
+    let broker = &house.parts.broker;
+    let deed = ("change target", name.as_str());
+    broker.demand(&caller, Office::ManageTargets, deed).await?;
+    let order: ChangeOrder = body.read().await?;
+    let name = broker.called(&name);
+    let gone = || BrokerError::NotFound {
+        what: name.to_string(),
+    };
+    let before = broker.target(&name).ok_or_else(gone)?;
+    let change = (&order.was, &order.becomes);
+    let after = broker::becoming(&before, change, order.secret.is_some())?;
+    if let Some(secret) = &order.secret {
+        broker::entered_so(&after, secret.entry)?;
+    }
+    provable(&after)?;
+    if let Some(unproven) = after.unproven_since(&before) {
+        inspection::proven((&house, &caller), &unproven).await?;
+    }
+    let kept = order.secret.as_ref();
+    let kept = kept
+        .map(|secret| seal(&house, &after, secret))
+        .transpose()?;
+    let sessions = broker.change_target(&caller, &name, change, kept).await?;
+    Ok(Json(Ended::of(name.to_string(), sessions)))
 }
 
 /// That somebody can prove to be it. Its texts are looked at first, and told of first, where it is added.

@@ -33,7 +33,8 @@ pub use self::problem::Problem;
 pub use self::request::{RequestView, Shortened, Standing, VoidApproval};
 pub use self::standing::{SecretOrder, StandingView};
 pub use self::target::{
-    Access, AccessState, HostKeySeen, LockedView, ProbeOrder, Probed, TargetOrder, TargetView,
+    Access, AccessState, ChangeOrder, HostKeySeen, LockedView, ProbeOrder, Probed, TargetOrder,
+    TargetView,
 };
 
 /// Several things of one kind. Of requests and grants the newest 1,000 at most; `?before=ID`, with the last one's id,

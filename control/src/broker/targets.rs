@@ -55,7 +55,7 @@ pub enum Access {
 }
 
 /// That a target can be as it is described.
-fn sound(target: &Target) -> Result<(), BrokerError> {
+pub(super) fn sound(target: &Target) -> Result<(), BrokerError> {
     let refused = |fault| Err(BrokerError::Invalid(Invalid::Target(fault)));
     if !target.texts_are_sound() {
         return refused(TargetFault::Text);
@@ -257,44 +257,6 @@ impl Broker {
         self.state().kept.get(name).cloned()
     }
 
-    /// Replaces a target of the same name, and returns the sessions that ended by it.
-    ///
-    /// Grants and open requests that were for another machine, or for an account that is not named
-    /// any more, end with it: approvers said yes to what it was.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::NotFound`] when there is none.
-    pub async fn replace_target(
-        &self,
-        caller: &Caller,
-        target: Target,
-    ) -> Result<Vec<SessionId>, BrokerError> {
-        self.change(caller, ("replace target", target.name.as_str()), |view| {
-            view.office(Office::ManageTargets)?;
-            sound(&target)?;
-            let before = known(view, &target.name)?;
-            reachable(view, &target)?;
-            let moved = before.endpoint != target.endpoint;
-            let mut bound = self.inner.book.of_target(&target.name);
-            bound.retain(|(_session, terms)| {
-                if terms.target.name != target.name {
-                    return moved;
-                }
-                terms.target.endpoint != target.endpoint || !target.logins.contains(&terms.login)
-            });
-            let uptime = self.inner.clock.uptime();
-            let mut changes = vec![Change::TargetAdded {
-                target: target.clone(),
-            }];
-            changes.extend(orphans(view, uptime, |_who, name, login| {
-                *name == target.name && (moved || !target.logins.contains(login))
-            }));
-            Ok((changes, view.names(&bound)))
-        })
-        .await
-    }
-
     /// Removes a target with its grants and open requests, and returns the sessions that ended.
     ///
     /// # Errors
@@ -343,7 +305,10 @@ fn may_be_lent(target: &Target, login: &Login, person: &PrincipalName) -> bool {
     }
 }
 
-fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, BrokerError> {
+pub(super) fn known<'v>(
+    view: &'v View<'_>,
+    name: &TargetName,
+) -> Result<&'v Arc<Target>, BrokerError> {
     let found = view.state.facts.targets.get(name);
     found.ok_or_else(|| BrokerError::NotFound {
         what: name.to_string(),
@@ -352,7 +317,7 @@ fn known<'v>(view: &'v View<'_>, name: &TargetName) -> Result<&'v Arc<Target>, B
 
 /// Whether every target in front of this one is there, and there are not too many, also for those
 /// that stand behind it.
-fn reachable(view: &View<'_>, target: &Target) -> Result<(), BrokerError> {
+pub(super) fn reachable(view: &View<'_>, target: &Target) -> Result<(), BrokerError> {
     let wayless = |refused| BrokerError::Invalid(Invalid::Wayless(refused));
     let mut facts = view.state.facts.clone();
     facts

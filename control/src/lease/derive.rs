@@ -42,7 +42,8 @@ pub(crate) fn structural(
     let Some(target) = facts.targets.get(&terms.target.name) else {
         return Some(SeverReason::TargetRemoved);
     };
-    if target.endpoint != terms.target.endpoint || !target.logins.contains(&terms.login) {
+    let is_still = target.endpoint.is_still(&terms.target.endpoint);
+    if !is_still || !target.logins.contains(&terms.login) {
         return Some(SeverReason::TargetRemoved);
     }
     let grant = facts.grants.get(&terms.grant);
@@ -145,7 +146,7 @@ impl Concerned {
             } => {
                 self.principals.insert(name.clone());
             }
-            Change::TargetAdded { target } => {
+            Change::TargetAdded { target } | Change::TargetChanged { target, .. } => {
                 self.targets.insert(target.name.clone());
             }
             Change::TargetRemoved { name } => {

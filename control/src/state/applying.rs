@@ -2,14 +2,15 @@
 //!
 //! Total: a change was judged before it was appended, so what names something unknown does nothing.
 
+use std::iter::once;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use policies::{PrincipalName, Request, RequestId, RequestState};
+use policies::{PrincipalName, Request, RequestId, RequestState, RolePlace, Target};
 
-use super::{Kept, Kill, RoleRecord, State, shorten};
+use super::{FORMER_MAX, Kept, Kill, RoleRecord, State, shorten};
 use crate::change::{Change, Entry, PolicyTexts};
 use crate::onetime::SecretRecord;
 use crate::roles::Removed;
@@ -54,6 +55,7 @@ impl State {
             | Change::StatementSeconded { .. }
             | Change::RequestWithdrawn { .. } => self.take_request(change),
             Change::TargetAdded { .. }
+            | Change::TargetChanged { .. }
             | Change::TargetRemoved { .. }
             | Change::AliasGiven { .. }
             | Change::AliasTaken { .. }
@@ -110,6 +112,7 @@ impl State {
                 let added = Arc::new(target.clone());
                 self.facts.targets.insert(target.name.clone(), added);
             }
+            Change::TargetChanged { target, .. } => self.take_changed(target),
             Change::TargetRemoved { name } => {
                 if let Some(removed) = self.facts.targets.remove(name) {
                     self.retired.retire(removed);
@@ -129,15 +132,48 @@ impl State {
                 sealed,
                 fingerprint,
             } => {
+                let before = self.kept.remove(target);
+                let former = before.into_iter().flat_map(|before| {
+                    let Kept { sealed, former, .. } = before;
+                    once(sealed).chain(former)
+                });
                 let kept = Kept {
                     sealed: sealed.clone(),
                     fingerprint: fingerprint.clone(),
                     at,
+                    former: former.take(FORMER_MAX).collect(),
                 };
                 self.kept.insert(target.clone(), kept);
             }
             _other => {}
         }
+    }
+
+    /// A target is described otherwise. What grants have for themselves there is where the target is now, as far as
+    /// anything says that this is the same machine; else it stays where it is, to be removed there.
+    fn take_changed(&mut self, target: &Target) {
+        let Some(before) = self.facts.targets.get(&target.name).map(Arc::clone) else {
+            return;
+        };
+        let (place, left) = (target.endpoint.place(), before.endpoint.place());
+        if place.is_tied_to(&left) {
+            let records = self.roles.values_mut().map(|record| &mut record.place);
+            let there =
+                |own: &&mut RolePlace| own.target == target.name && own.endpoint.place() == left;
+            for own in records.filter(there) {
+                // What was declared of a role that is struck off is still what a grant's role has been given.
+                let is_like_it =
+                    own.endpoint == before.endpoint && target.logins.contains(&own.group);
+                let moved = own.endpoint.at(place.clone()).filter(|_moved| !is_like_it);
+                own.endpoint = moved.unwrap_or_else(|| target.endpoint.clone());
+            }
+        }
+        let changed = Target {
+            namesakes: before.namesakes.clone(),
+            ..target.clone()
+        };
+        let name = changed.name.clone();
+        self.facts.targets.insert(name, Arc::new(changed));
     }
 
     #[expect(

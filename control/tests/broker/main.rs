@@ -19,6 +19,7 @@ mod lease;
 mod lengths;
 mod model;
 mod onetime;
+mod particulars;
 mod people;
 mod quota;
 mod race;

@@ -8,11 +8,11 @@ use control::{Broker, BrokerError, Lease, Settings};
 use policies::words::Shown as _;
 use policies::words::broker::{Conflict, Invalid};
 use policies::{
-    Ask, Credential, Denial, Endpoint, GrantId, LockScope, Login, PrincipalName, RegisteredKey,
-    RequestId, RequestState, SeverReason, TargetName,
+    Ask, Credential, Denial, GrantId, LockScope, Login, PrincipalName, RegisteredKey, RequestId,
+    RequestState, SeverReason, TargetName,
 };
 
-use crate::world::{World, ask, caller, library, over, principal, reason, target};
+use crate::world::{World, ask, at_place, caller, library, over, principal, reason, target};
 
 #[tokio::test(start_paused = true)]
 async fn only_an_office_changes_who_and_what_is_known() {
@@ -23,6 +23,13 @@ async fn only_an_office_changes_who_and_what_is_known() {
         world.broker.add_principal(&who, mallory).await.unwrap_err();
         let trap = target("trap", "sandbox", &world.clock);
         world.broker.add_target(&who, trap).await.unwrap_err();
+        let web1 = TargetName::parse("web1").unwrap();
+        let was = world.broker.target(&web1).unwrap().particulars();
+        let mut becomes = was.clone();
+        becomes.labels.clear();
+        let change = (&was, &becomes);
+        let changed = world.broker.change_target(&who, &web1, change, None).await;
+        changed.unwrap_err();
         world
             .broker
             .apply_policies(&who, library())
@@ -223,25 +230,28 @@ async fn a_machine_that_is_called_so_next_inherits_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_yes_to_one_machine_is_none_to_another_of_its_name() {
     let world = World::new().await;
-    let root = caller("root");
     let held = held_by_alice(&world).await;
-    for name in ["web1", "web2"] {
-        let mut relabelled = target(name, "dev", &world.clock);
-        let label = ("team".to_owned(), "web".to_owned());
-        relabelled.labels.extend([label]);
-        world
-            .broker
-            .replace_target(&root, relabelled)
-            .await
-            .unwrap();
-    }
-    assert_eq!(is_gone(&world, held), (false, false));
-    for name in ["web1", "web2"] {
-        let mut moved = target(name, "dev", &world.clock);
-        if let Endpoint::Ssh(ssh) = &mut moved.endpoint {
-            ssh.addr = "127.0.0.1:9999".parse().unwrap();
+    let (here, there) = ("127.0.0.1:2201", "127.0.0.1:9999");
+    // One after the other, what it proves or where it is says that it is the same machine.
+    for place in [
+        at_place(there, "AAAA"),
+        at_place(there, "BBBB"),
+        at_place(here, "BBBB"),
+    ] {
+        for name in ["web1", "web2"] {
+            let moved = world.changed(name, |target| {
+                let label = ("team".to_owned(), "web".to_owned());
+                target.labels.extend([label]);
+                target.place = place.clone();
+            });
+            assert_eq!(moved.await.unwrap(), []);
         }
-        world.broker.replace_target(&root, moved).await.unwrap();
+        assert_eq!(is_gone(&world, held), (false, false), "{place:?}");
+        world.admit("alice", "web1").await.unwrap();
+    }
+    for name in ["web1", "web2"] {
+        let replaced = world.changed(name, |target| target.place = at_place(there, "CCCC"));
+        replaced.await.unwrap();
     }
     assert_eq!(is_gone(&world, held), (true, true));
     world.admit("alice", "web1").await.unwrap_err();
@@ -250,12 +260,12 @@ async fn a_yes_to_one_machine_is_none_to_another_of_its_name() {
 #[tokio::test(start_paused = true)]
 async fn a_grant_for_an_account_that_is_struck_off_does_not_come_back_with_it() {
     let world = World::new().await;
-    let root = caller("root");
     let held = held_by_alice(&world).await;
-    let mut narrowed = target("web1", "dev", &world.clock);
-    narrowed.logins = BTreeSet::from([Login::parse("root").unwrap()]);
-    for target in [narrowed, target("web1", "dev", &world.clock)] {
-        world.broker.replace_target(&root, target).await.unwrap();
+    for login in ["root", "deploy"] {
+        let changed = world.changed("web1", |web1| {
+            web1.logins = BTreeSet::from([Login::parse(login).unwrap()]);
+        });
+        changed.await.unwrap();
     }
     assert_eq!(is_gone(&world, held), (true, false));
     world.admit("alice", "web1").await.unwrap_err();

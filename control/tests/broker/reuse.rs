@@ -209,11 +209,11 @@ async fn what_still_names_somebody_who_left_is_told_to_whoever_may_change_it() {
     )
     .await;
     lent(&world, &["alice", "amy"]).await;
-    let mut labelled = target("web1", "dev", &world.clock);
-    let label = ("contact".to_owned(), "alice".to_owned());
-    labelled.labels.extend([label]);
-    let replaced = world.broker.replace_target(&root, labelled).await;
-    replaced.unwrap();
+    let labelled = world.changed("web1", |web1| {
+        let label = ("contact".to_owned(), "alice".to_owned());
+        web1.labels.extend([label]);
+    });
+    labelled.await.unwrap();
     world.broker.remove_principal(&root, &alice).await.unwrap();
     let left = world.broker.still_named(&root, &alice);
     let said = |of: &str| left.iter().any(|line| line.contains(of));

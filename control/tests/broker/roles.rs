@@ -14,8 +14,8 @@ use control::store::{Backend, MemoryStore, Store as _};
 use control::{Admission, Broker, Settings};
 use jiff::SignedDuration;
 use policies::{
-    Ask, Endpoint, GrantId, LockScope, Login, PostgresEndpoint, Protocol, RolePlace, RolePlan,
-    ServerPin, SqlKind, Target,
+    Ask, Endpoint, GrantId, LockScope, Login, Particulars, Place, PostgresEndpoint, PostgresHost,
+    Protocol, RolePlace, RolePlan, ServerPin, SqlKind, Target,
 };
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,8 @@ struct Database {
     /// What is found by the next removal and by none after it.
     leaves: Mutex<Removed>,
     done: Mutex<Vec<String>>,
+    /// Where roles were removed.
+    at: Mutex<Vec<String>>,
 }
 
 impl Database {
@@ -71,6 +73,8 @@ impl Hand for Database {
         Box::pin(async {
             let found = std::mem::take(&mut *self.leaves.lock().unwrap());
             findings.keep(&found).await?;
+            let addr = place.endpoint.addr().to_string();
+            self.at.lock().unwrap().push(addr);
             self.does("remove", place.grant).await?;
             Ok(found)
         })
@@ -129,6 +133,7 @@ fn lend(broker: &Broker, store: &MemoryStore) -> (Arc<Database>, JoinHandle<()>)
         fails: AtomicBool::new(false),
         leaves: Mutex::default(),
         done: Mutex::default(),
+        at: Mutex::default(),
     });
     broker.lend_hand(database.clone());
     (database, tokio::spawn(broker.clone().keep_roles()))
@@ -159,6 +164,37 @@ async fn a_role_is_written_down_before_it_is_made_and_until_it_is_gone() {
     world.revoke(grant).await;
     world.pass(seconds(1)).await;
     assert_eq!(database.done(), ["remove after intended made"]);
+    assert_eq!(logged(&world.store, grant).await, "intended made gone");
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_is_where_its_target_is_unless_that_is_another_machine() {
+    let (world, database, keeper) = set_up().await;
+    let grant = world.granted("alice", "orders", 15).await;
+    world.pass(seconds(1)).await;
+    let host = |port: u16, digits: &str| PostgresHost {
+        addr: format!("127.0.0.1:{port}").parse().unwrap(),
+        server: ServerPin::Certificate {
+            sha256: digits.repeat(32),
+        },
+    };
+    let at = |host: PostgresHost| {
+        let hosts = vec![host];
+        move |orders: &mut Particulars| orders.place = Place::Postgres { hosts }
+    };
+    drop(database.done());
+    for host in [host(5433, "ab"), host(5433, "cd")] {
+        world.changed("orders", at(host)).await.unwrap();
+        let admission = admitted(&world).await;
+        let terms = admission.permit.terms();
+        world.broker.need_role(terms).await.unwrap();
+        assert_eq!(database.done(), Vec::<String>::new(), "it is there");
+    }
+    world.changed("orders", at(host(5434, "ef"))).await.unwrap();
+    world.pass(seconds(5)).await;
+    assert_eq!(database.done(), ["remove after intended made"]);
+    assert_eq!(*database.at.lock().unwrap(), ["127.0.0.1:5433"]);
     assert_eq!(logged(&world.store, grant).await, "intended made gone");
     keeper.abort();
 }

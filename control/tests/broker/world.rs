@@ -17,8 +17,8 @@ use control::{Admission, Broker, BrokerError, Caller, Clock, Lease, Settings};
 use jiff::{SignedDuration, Timestamp};
 use policies::{
     Algorithms, Ask, Credential, Denial, Endpoint, Entry, GrantId, GroupName, HostKeyPin, Login,
-    Principal, PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey, SeverReason,
-    SshEndpoint, Target, TargetName,
+    Particulars, Place, Principal, PrincipalKind, PrincipalName, Protocol, Reason, RegisteredKey,
+    SessionId, SeverReason, SshEndpoint, Target, TargetName,
 };
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
@@ -132,6 +132,20 @@ impl World {
             .unwrap();
     }
 
+    /// Root describes a target otherwise. Gives back the sessions that ended.
+    pub async fn changed(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Particulars),
+    ) -> Result<Vec<SessionId>, BrokerError> {
+        let name = TargetName::parse(name).unwrap();
+        let was = self.broker.target(&name).unwrap().particulars();
+        let mut becomes = was.clone();
+        change(&mut becomes);
+        let (root, change) = (caller("root"), (&was, &becomes));
+        self.broker.change_target(&root, &name, change, None).await
+    }
+
     /// Moves the clock on, a quarter of a second at a time, so that every timer gets its turn.
     pub async fn pass(&self, time: Duration) {
         let end = self.clock.instant() + time;
@@ -211,6 +225,16 @@ pub fn principal(name: &str, group: &str, clock: &Clock) -> Principal {
             fingerprint,
         )],
         added_at: clock.now(),
+    }
+}
+
+/// An SSH server at this address, with this key.
+pub fn at_place(addr: &str, key: &str) -> Place {
+    Place::Ssh {
+        addr: addr.parse().unwrap(),
+        host_key: HostKeyPin::Keys {
+            keys: vec![format!("ssh-ed25519 {key}")],
+        },
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is said when the broker cannot do what was asked, though nobody forbade it.
 
 use crate::diagnose::nearest;
+use crate::words::particulars::overtaken;
 use crate::words::secret::SecretSaying;
 use crate::words::target::TargetFault;
 use crate::words::{Shown, Words};
 use crate::{
     Entry, GrantOver, GroupName, Login, PrincipalName, Reason, RequestError, RequestId, SessionId,
-    Wayless,
+    TargetName, Wayless,
 };
 
 /// Why a grant was ended whose person, target or login is no more.
@@ -180,6 +181,8 @@ pub enum Conflict {
         /// The digest of what is in force.
         digest: String,
     },
+    /// Somebody else changed this target meanwhile.
+    TargetChanged(TargetName),
     /// Others changed the log at the same moment, again and again.
     Busy,
 }
@@ -216,6 +219,7 @@ impl Shown for Conflict {
                 Some("type it again".to_owned()),
             ),
             Self::PoliciesReplaced { digest } => return replaced(digest),
+            Self::TargetChanged(name) => return overtaken(name),
             Self::AsksMany => (
                 "TG571",
                 "you have asked for too many grants: in an hour, in a week, or without an answer"

@@ -334,7 +334,7 @@ impl TlsFault {
             }
             Self::Unready => {
                 return format!(
-                    "take it out and add it again: tidegate target rm {target}   (its sessions, grants and requests end)"
+                    "name again what it is known by: tidegate target set {target} --server-ca FILE   (or --server-cert-sha256 HEX)"
                 );
             }
             Self::Incapable => {
@@ -410,7 +410,7 @@ mod tests {
     #[test]
     fn what_is_to_be_done_names_the_target_and_its_address() {
         let advice = |fault: TlsFault| fault.advice("orders", "192.0.2.7:5432");
-        assert!(advice(TlsFault::Unready).contains("target rm orders"));
+        assert!(advice(TlsFault::Unready).contains("target set orders"));
         assert!(advice(TlsFault::Misbehaved).ends_with("-connect 192.0.2.7:5432"));
         // Another target would be none the better.
         let own = advice(TlsFault::Incapable);

@@ -229,7 +229,10 @@ impl Shown for Missed<'_> {
                 "TG402",
                 format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),
             )
-            .hint(format!("ask an administrator to run: tidegate target test {target}")),
+            .hint(format!(
+                "ask an administrator to run: tidegate target test {target};  if it was made anew on purpose, they give its new key \
+                 or certificate: tidegate target set {target}"
+            )),
             Unreachable::Handshake(fault) => failed(target, fault.fact()),
             Unreachable::Refused => unaccepted(
                 target,

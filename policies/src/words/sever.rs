@@ -136,7 +136,7 @@ fn fact(reason: &SeverReason) -> String {
         SeverReason::PrincipalRemoved => "you are no longer known here".to_owned(),
         SeverReason::KeyRemoved => "the key that you came with is no longer yours".to_owned(),
         SeverReason::TargetRemoved => {
-            "it, or a target that it stands behind, was removed".to_owned()
+            "it, the login, or a target that it stands behind was removed".to_owned()
         }
         SeverReason::PolicyChanged { reason } if reason.is_empty() => {
             "the policies no longer allow it".to_owned()

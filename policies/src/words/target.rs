@@ -11,7 +11,8 @@ use super::pin::PinFault;
 use super::transit::BastionFault;
 use super::{Shown, Words};
 use crate::{
-    DatabaseName, Entry, HOSTS_MAX, HostKeyPin, HostPort, Jump, ServerPin, SessionAttrs, duration,
+    DatabaseName, Entry, HOSTS_MAX, HostKeyPin, HostPort, Jump, ServerPin, SessionAttrs,
+    TargetName, duration,
 };
 
 /// Why a PostgreSQL target cannot be as it was described.
@@ -36,6 +37,22 @@ pub enum TargetFault {
     Pin(PinFault),
     /// It is to be a bastion, and cannot.
     Bastion(BastionFault),
+    /// What is new of it was looked at, and is not so.
+    Unproven {
+        /// Which.
+        name: TargetName,
+        /// What was found.
+        found: String,
+        /// What to do about that.
+        hint: Option<String>,
+    },
+    /// What is kept for it is sealed for what it was.
+    KeptForAnother {
+        /// Which.
+        name: TargetName,
+        /// What is kept.
+        entry: Entry,
+    },
 }
 
 impl Shown for TargetFault {
@@ -56,6 +73,12 @@ impl Shown for TargetFault {
             Self::Elevations => super::elevation::unsound(),
             Self::Pin(fault) => fault.words(),
             Self::Bastion(fault) => fault.words(),
+            Self::Unproven { name, found, hint } => {
+                super::particulars::unproven(name, found, hint.as_deref())
+            }
+            Self::KeptForAnother { name, entry } => {
+                super::particulars::kept_for_another(name, *entry)
+            }
             Self::Text => Words::new(
                 "TG569",
                 "a label, the database's name, or what the server is known by is too long or has characters that no line shows",

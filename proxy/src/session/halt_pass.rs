@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use ca::{Authority, Pass, PassOrder};
+use ca::{Authority, Pass, PassOrder, VaultError};
 use control::ledger::StandingUse;
 use control::{Broker, entropy};
 use policies::{SessionId, Terms};
@@ -58,7 +58,14 @@ impl HaltPasses for Signed {
                     warn!(reason = %chain(&refused), "halt.unissued");
                     return None;
                 }
-                let opened = self.authority.standing_halt(terms, session, &kept.sealed.0);
+                // It is bound to where the target was when the session began, which may be elsewhere by now.
+                let mut opened = Err(VaultError::Open);
+                for sealed in kept.each() {
+                    opened = self.authority.standing_halt(terms, session, sealed);
+                    if opened.is_ok() {
+                        break;
+                    }
+                }
                 return opened
                     .map_err(|refused| warn!(reason = %chain(&refused), "halt.unissued"))
                     .ok();

@@ -56,6 +56,7 @@ const PLACES: &[(&str, &str, &str, Whose)] = &[
         AnOffices,
     ),
     ("POST", "/v1/targets/{name}/unlock", "", AnOffices),
+    ("PUT", "/v1/targets/{name}", "{}", AnOffices),
     ("PUT", "/v1/targets/{name}/credential", "{}", AnOffices),
     ("PUT", "/v1/targets/{name}/aliases/{alias}", "", AnOffices),
     (

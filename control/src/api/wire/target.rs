@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use policies::{
     Algorithms, Endpoint, GrantId, GroupName, HostPort, Jump, Label, Lock, LockId, LockScope,
-    Login, PrincipalName, Protocol, Reason, RequestId, TargetName,
+    Login, Particulars, PrincipalName, Protocol, Reason, RequestId, TargetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +126,20 @@ pub struct TargetOrder {
     #[serde(default)]
     pub owners: Option<GroupName>,
     /// What it is entered with, where its endpoint says that it knows no certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretOrder>,
+}
+
+/// Describes a target otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeOrder {
+    /// What of it was seen. When it is not so any more, nothing happens.
+    pub was: Particulars,
+    /// What it is to be.
+    pub becomes: Particulars,
+    /// What it is entered with, where its endpoint says that it knows no certificates: sealed for where it was, it has
+    /// to be given again for where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOrder>,
 }

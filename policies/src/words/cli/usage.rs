@@ -58,7 +58,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("target ls", "tidegate target ls"),
     ("target show", "tidegate target show web1"),
     ("target rm", "tidegate target rm web1"),
-    ("target set", "tidegate target set switch1 --vault-password"),
+    (
+        "target set",
+        "tidegate target set web1 --host-key SHA256:… --label env=prod",
+    ),
     (
         "target lock",
         "tidegate target lock web1 --reason 'broken into'",

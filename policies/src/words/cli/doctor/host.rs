@@ -2,6 +2,7 @@
 
 use super::{Finding, bad};
 use crate::words::host_key::HostKeyFault;
+use crate::words::particulars::{console, flag};
 use crate::{Algorithms, Protocol};
 
 /// What answers is not what was added.
@@ -10,7 +11,8 @@ pub fn target_changed(target: &str) -> Finding {
         format!("target {target}"),
         "what answers does not prove to be the one that was added",
         format!(
-            "find out why; if its key was changed on purpose:  tidegate target rm {target}  and add it again"
+            "find out why; if its key was changed on purpose:  tidegate target set {target} --host-key   (or --server-cert-sha256)  \
+             shows both"
         ),
     )
 }
@@ -21,10 +23,7 @@ pub fn target_differs(
     protocol: Protocol,
     (pinned, shown): (&[String], &[String]),
 ) -> Finding {
-    let console = match protocol {
-        Protocol::Ssh => "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
-        Protocol::Postgres => "openssl x509 -in server.crt -outform DER | sha256sum",
-    };
+    let (console, flag) = (console(protocol), flag(protocol));
     bad(
         format!("target {target}"),
         format!(
@@ -33,8 +32,8 @@ pub fn target_differs(
             shown.join(", ")
         ),
         format!(
-            "compare with the machine's own console:  {console}   Only if it was changed on purpose:  tidegate target rm {target}  \
-             and add it again, with what the console says"
+            "compare with the machine's own console:  {console}   Only if it was changed on purpose:  tidegate target set {target} \
+             {flag}  with what the console says"
         ),
     )
 }
@@ -52,7 +51,8 @@ pub fn target_unproven(target: &str, host: &str, fault: &HostKeyFault) -> Findin
         "give it a host key, and a CA, of Ed25519, ECDSA or RSA of 2048 bits and more".to_owned()
     } else {
         format!(
-            "find out why; if its key or its CA was changed on purpose:  tidegate target rm {target}  and add it again"
+            "find out why; if its key or its CA was changed on purpose:  tidegate target set {target} --host-key   shows both; a CA:  \
+             --host-ca 'ssh-ed25519 AAAA…'"
         )
     };
     bad(
