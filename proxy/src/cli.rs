@@ -236,6 +236,16 @@ mod tests {
             "tidegate target add pg orders --addr 127.0.0.1:5433 --dbname orders --role app_ro",
             true,
         );
+        check(
+            "tidegate target set web1 --host-key --login a --login b",
+            true,
+        );
+        check("tidegate target set web1 --host-key SHA256:abc", true);
+        check("tidegate target set web1 --host-key abc", false);
+        check(
+            "tidegate target set orders --server-cert-sha256 --role r",
+            true,
+        );
         check("tidegate user set alice --group sre --no-group dba", true);
         check("tidegate user set alice", false);
         check("tidegate user add alice --key k.pub --group sre", true);

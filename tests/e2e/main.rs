@@ -71,6 +71,7 @@ mod set_up;
 mod shorter;
 mod ssh;
 mod statements;
+mod target_set;
 mod targets;
 mod throw_away;
 mod two_person;

@@ -10,6 +10,9 @@ const UNSEEN: &str = "TG658";
 /// The same of a database that has no TLS, where the server says what to do.
 const CLEAR: &str = "TG663";
 
+/// The code of a target that was looked at before it is changed, and is not so.
+const UNPROVEN: &str = "TG583";
+
 /// Those of `RecordingGone` and `RecordingSpoiled` there.
 const UNSEALED: [&str; 2] = ["TG661", "TG662"];
 
@@ -88,7 +91,7 @@ impl Exit {
     /// not show itself is no mistake of the one who typed its address.
     pub(crate) fn of_problem(status: u16, code: &str) -> Self {
         match code {
-            UNSEEN | CLEAR => Self::Error,
+            UNSEEN | CLEAR | UNPROVEN => Self::Error,
             code if UNSEALED.contains(&code) => Self::Unproven,
             _other => Self::of_status(status),
         }

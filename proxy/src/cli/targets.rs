@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand, ValueEnum};
 use control::api::wire::{AccessState, Check, Ended, Ending, List, TargetView, Trust};
-use policies::words::cli::{self, PostgresPlaces, connection, doing, prompts, usage};
+use policies::words::cli::{self, PostgresPlaces, doing, usage};
 use policies::words::target as words;
 use policies::{Endpoint, Label, Login, MARKER, PostgresEndpoint, Protocol, Reason, TargetName};
 use reqwest::Method;
@@ -13,10 +13,12 @@ mod add;
 mod add_bastion;
 mod add_pg;
 mod given;
+mod place;
 mod row;
+mod set;
 
 use add::AddVerb;
-use given::Given;
+use set::SetArgs;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -89,13 +91,8 @@ pub(crate) enum TargetVerb {
         /// Which
         name: TargetName,
     },
-    /// Exchange what one is entered with that knows no certificates
-    Set {
-        /// Which
-        name: TargetName,
-        #[command(flatten)]
-        given: Given,
-    },
+    /// Change what one is: its address, host key or certificate, logins, labels, or what it is entered with
+    Set(Box<SetArgs>),
     /// See whether one answers and still proves to be the one that was added
     Test {
         /// Which
@@ -220,7 +217,7 @@ pub(crate) async fn target(context: &Context, verb: TargetVerb) -> Outcome {
         } => call(context, (&name, &alias), remove).await,
         TargetVerb::Lock { name, reason } => lock(context, &name, reason).await,
         TargetVerb::Unlock { name } => unlock(context, &name).await,
-        TargetVerb::Set { name, given } => set(context, &name, given).await,
+        TargetVerb::Set(args) => set::set(context, *args).await,
         TargetVerb::Script { name } => scripts::script(context, &name).await,
         TargetVerb::Test { name } => test(context, &name).await,
     }
@@ -289,21 +286,6 @@ async fn test(context: &Context, name: &TargetName) -> Outcome {
     }
     let trouble = cli::doctor::untested(&check.subject, &found, hint.as_deref());
     Err(Failure::new(Exit::Error, trouble))
-}
-
-/// Exchanges what a target is entered with.
-async fn set(context: &Context, name: &TargetName, given: Given) -> Outcome {
-    let doing = doing::exchange(&name);
-    let Some(secret) = given.secret(context, name.as_str()).await? else {
-        let flag = prompts::A_CREDENTIAL;
-        let trouble = cli::flag_needed(&connection::cannot(&doing), flag);
-        return Err(Failure::new(Exit::Usage, trouble));
-    };
-    let path = format!("/v1/targets/{}/credential", segment(name.as_str()));
-    let client = context.client(&doing)?;
-    let kept: TargetView = client.send(&doing, Method::PUT, &path, &secret).await?;
-    let said = cli::secret_kept(name.as_str());
-    context.printer.done(&kept, name.as_str(), &said)
 }
 
 /// Whether people read what is printed.

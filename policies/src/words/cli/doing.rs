@@ -210,6 +210,11 @@ pub fn unlock_target(this: &dyn Display) -> String {
     format!("unlock target {this}")
 }
 
+/// Change this.
+pub fn change(this: &dyn Display) -> String {
+    format!("change {this}")
+}
+
 /// Exchange the credential of this.
 pub fn exchange(this: &dyn Display) -> String {
     format!("exchange the credential of {this}")

@@ -18,9 +18,6 @@ pub fn locked_key(path: &str) -> String {
 /// What to give in the place of that.
 pub const AN_AGENT: &str = "it to an agent:  ssh-add, and run this with SSH_AUTH_SOCK set";
 
-/// What a target can be given to be entered with.
-pub const A_CREDENTIAL: &str = "--vault-key FILE, --vault-password or --password-file FILE";
-
 /// How fast.
 pub fn not_a_speed(text: &str) -> String {
     format!("`{text}` is not a speed such as 2 or 0.5")

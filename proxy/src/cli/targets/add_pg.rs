@@ -110,7 +110,7 @@ async fn pinned(
 }
 
 /// The certificates of CAs in a file.
-fn authorities(path: &Path) -> Result<String, Failure> {
+pub(super) fn authorities(path: &Path) -> Result<String, Failure> {
     let shown = path.to_string_lossy();
     let pem = std::fs::read(path).map_err(|error| Failure::unread(&shown, &error))?;
     // What is no text has no certificate in PEM, or something beside it.
