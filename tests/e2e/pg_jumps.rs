@@ -37,7 +37,7 @@ fn a_database_behind_an_ssh_host_is_a_target_like_any_other() {
     let ran = world.psql("select count(*) from orders");
     assert_eq!(out(&ran), "1000\n", "{}", err(&ran));
     assert_eq!(entered(&world), before + 1);
-    // More than the windows of a channel, both ways.
+    // More than the windows of a channel.
     let ran = world.psql("select repeat('x', 20000000)");
     assert_eq!(ran.stdout.len(), 20_000_001, "{}", err(&ran));
     let session = world.ended_sessions()[0]["id"]
@@ -47,6 +47,34 @@ fn a_database_behind_an_ssh_host_is_a_target_like_any_other() {
     let log = fs::read_to_string(world.sshd().dir().join("sshd.log")).expect("a log");
     assert!(log.contains(&session), "{session}: {log}");
     assert!(world.verify(&session).0);
+}
+
+/// A database that takes nothing for a while: more waits than a hop would hold for who cannot wait.
+#[test]
+fn an_upload_waits_for_a_database_behind_a_host_and_arrives_whole() {
+    /// How many rows there are, and how long each is.
+    const ROWS: usize = 220;
+    const LONG: usize = 1_000_000;
+    let world = world();
+    world.sql(
+        "create table taken (id int, body text); grant select, insert on taken to app;
+         create function slow() returns trigger language plpgsql as
+         $$ begin if new.id = 0 then perform pg_sleep(4); end if; return new; end $$;
+         create trigger slow before insert on taken for each row execute function slow();",
+    );
+    let rows: String = (0..ROWS)
+        .map(|id| format!("{id}\t{}\n", "x".repeat(LONG)))
+        .collect();
+    let (file, back) = (world.dir().join("rows"), world.dir().join("back"));
+    fs::write(&file, &rows).expect("a file is written");
+    world.grant_pg("10m");
+    let ran = world.psql(&format!("\\copy taken from '{}'", file.display()));
+    assert!(ran.status.success(), "{}", err(&ran));
+    let there = world.sql("select count(*), sum(length(body)) from taken");
+    assert_eq!(there, format!("{ROWS}|{}", ROWS * LONG));
+    let ran = world.psql(&format!("\\copy taken to '{}'", back.display()));
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert!(fs::read_to_string(&back).is_ok_and(|back| back == rows));
 }
 
 #[test]

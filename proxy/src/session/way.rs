@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ca::{Authority, HopOrder, Traveller};
 use control::{Broker, entropy};
-use policies::{Hop, HostPort};
+use policies::{Endpoint, Hop, HostPort};
 use tokio::time;
 
 use super::LOGIN_LIMIT;
@@ -135,11 +135,16 @@ impl Way<'_> {
     }
 }
 
-/// Who writes to the target itself: what goes to a bastion is carried, everything else is spoken.
+/// Who writes to the target itself: an SSH connection has to be read while it writes. What goes to a bastion is only
+/// carried, and a database is written to and read from each by itself.
 fn inside(traveller: Traveller<'_>) -> Writer {
     match traveller {
-        Traveller::Session(_session, terms) if terms.target.is_bastion() => Writer::Patient,
-        Traveller::Session(..) | Traveller::Trial(_) => Writer::Restless,
+        Traveller::Session(_session, terms) => match terms.target.endpoint {
+            Endpoint::Postgres(_) => Writer::Patient,
+            Endpoint::Ssh(_) if terms.target.is_bastion() => Writer::Patient,
+            Endpoint::Ssh(_) => Writer::Restless,
+        },
+        Traveller::Trial(_) => Writer::Restless,
     }
 }
 
