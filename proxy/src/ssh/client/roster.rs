@@ -141,12 +141,28 @@ impl Roster {
 
     /// Counts what was asked, with this many bytes of text. False when it was one too many.
     pub(super) fn charge(&mut self, id: ChannelId, bytes: usize) -> bool {
-        self.asked(id).is_none_or(|asked| asked.count(bytes))
+        match self.asked(id) {
+            Some(asked) => asked.count(bytes),
+            None => self.opened.charge(id, bytes),
+        }
     }
 
     /// The same for a signal with a name of this length.
     pub(super) fn charge_signal(&mut self, id: ChannelId, name: usize) -> bool {
-        self.asked(id).is_none_or(|asked| asked.count_signal(name))
+        match self.asked(id) {
+            Some(asked) => asked.count_signal(name),
+            None => self.opened.charge(id, name),
+        }
+    }
+
+    /// The client has opened a channel as we asked. False where it is the client's own: russh takes such a confirmation
+    /// for every channel that there is.
+    pub(super) fn confirm(&self, id: ChannelId) -> bool {
+        if self.sessions.contains_key(&id) || self.carried.contains_key(&id) {
+            return false;
+        }
+        drop(self.opened.of(id));
+        true
     }
 
     fn asked(&mut self, id: ChannelId) -> Option<&mut Asked> {
