@@ -159,6 +159,20 @@ fn whoever_asks_again_and_again_without_a_word_is_shown_out() {
     goes_on(&world);
 }
 
+/// What a client opened it has no say about: a confirmation of it would leave something behind for ever.
+#[test]
+fn whoever_confirms_a_channel_of_their_own_is_shown_out() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let mut peer = alice(&world);
+    let channel = peer.open_session(1 << 20, 32_768).unwrap();
+    let confirmation = Message::new(msg::CHANNEL_OPEN_CONFIRMATION).number(channel);
+    let confirmation = confirmation.number(0).number(1 << 20).number(32_768);
+    peer.send(&confirmation).unwrap();
+    assert!(peer.is_shown_out(Duration::from_secs(10)));
+    goes_on(&world);
+}
+
 /// A channel, and how much may be sent on it.
 struct Line {
     theirs: u32,

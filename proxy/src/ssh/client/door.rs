@@ -361,8 +361,10 @@ impl Handler for Door {
         _window: u32,
         _: &mut Session,
     ) -> Result<(), DoorError> {
-        drop(self.roster.opened.of(id));
-        Ok(())
+        let is_ours = self.roster.confirm(id);
+        is_ours
+            .then_some(())
+            .ok_or(russh::Error::Inconsistent.into())
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), DoorError> {
