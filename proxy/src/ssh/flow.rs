@@ -30,8 +30,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::pool;
+use course::Course;
 use weight::Weight;
 
+pub mod course;
 pub mod leg;
 pub mod weight;
 
@@ -241,6 +243,7 @@ pub struct Tally {
     flow: Arc<Flow>,
     way: Way,
     waiting: AtomicI64,
+    course: Arc<Course>,
 }
 
 /// Far below what any number of bytes can bring back: the mark of a tally that has ended.
@@ -253,7 +256,13 @@ impl Tally {
             flow,
             way,
             waiting: AtomicI64::new(0),
+            course: Arc::default(),
         }
+    }
+
+    /// How far the channel has come.
+    pub fn course(&self) -> &Arc<Course> {
+        &self.course
     }
 
     /// For what is held besides the channel's bytes.

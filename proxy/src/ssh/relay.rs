@@ -91,7 +91,9 @@ impl Link {
         if self.back.gone().is_cancelled() {
             self.breaks();
         }
-        if self.back.is_held_up() {
+        if self.back.is_worn() {
+            SshSaying::Worn
+        } else if self.back.is_held_up() {
             SshSaying::HeldUp
         } else {
             SshSaying::NotStarted
@@ -320,10 +322,11 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes who came in at the target, while there is room for the client's own as well. A reply that is
-    /// dropped is a no.
+    /// Takes who came in at the target, while there is room for the client's own as well, and neither connection has had
+    /// as many channels as one may. A reply that is dropped is a no.
     fn take_in(&mut self, inbound: Inbound) {
-        if self.channels.len() < LINES_MAX.saturating_sub(CHANNELS_MAX) {
+        let is_worn = self.link.opened.is_worn() || self.link.back.is_worn();
+        if !is_worn && self.channels.len() < LINES_MAX.saturating_sub(CHANNELS_MAX) {
             let inward = Inward::new(Arc::clone(&self.link), inbound, self.number());
             self.channels.spawn(inward.carry());
         }

@@ -17,6 +17,7 @@ mod forward;
 mod hostile;
 mod inner;
 mod late;
+mod parting;
 mod recording;
 mod reverse;
 mod service;

@@ -98,6 +98,7 @@ impl Down<'_> {
                     Sent::Done
                 }
                 ChannelMsg::Close => {
+                    self.tally.course().closes();
                     self.end_once();
                     self.pass_eof().await;
                     self.voice.falls_silent().await;

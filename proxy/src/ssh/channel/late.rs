@@ -29,7 +29,7 @@ pub(super) struct Late {
 
 /// Has the target open a channel. Where that takes too long, what comes of it is `late`.
 pub(super) async fn open(link: &Arc<Link>, late: &mut Option<Late>) -> Opened {
-    if link.late.load(Ordering::Relaxed) >= LATE_MAX {
+    if link.back.is_worn() || link.late.load(Ordering::Relaxed) >= LATE_MAX {
         return Err(russh::Error::ConnectionTimeout);
     }
     let back = Arc::clone(link);

@@ -1,14 +1,16 @@
-//! How much waits of what came over each channel that we opened, by channel.
+//! How much waits of what came over each channel that we opened, by channel, and how many of them are kept.
 //!
 //! russh tells its handler of such a channel and its opener at about the same time; whoever comes
 //! first makes the tally.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::ChannelId;
 
 use super::requests::Asked;
+use crate::ssh::flow::course::KEPT_MAX;
 use crate::ssh::flow::{Flow, Tally, Way};
 
 /// The tallies of one leg. A clone shares them.
@@ -17,6 +19,8 @@ pub struct Tallies {
     flow: Arc<Flow>,
     way: Way,
     channels: Arc<Mutex<HashMap<ChannelId, Row>>>,
+    /// How many are over of which russh keeps something.
+    kept: Arc<AtomicUsize>,
 }
 
 /// What is known of one channel.
@@ -34,15 +38,18 @@ impl Tallies {
             flow,
             way,
             channels: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
-    /// That of a channel.
+    /// That of a channel that is open.
     pub(in crate::ssh) fn of(&self, id: ChannelId) -> Arc<Tally> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Row {
-            tally: Arc::new(Tally::new(Arc::clone(&self.flow), self.way)),
-            said: Asked::default(),
+        let fresh = || {
+            let tally = Arc::new(Tally::new(Arc::clone(&self.flow), self.way));
+            tally.course().opens();
+            let said = Asked::default();
+            Row { tally, said }
         };
         Arc::clone(&channels.entry(id).or_insert_with(fresh).tally)
     }
@@ -63,12 +70,32 @@ impl Tallies {
         row.is_none_or(|row| row.said.count(text))
     }
 
+    /// The other side has closed a channel, before us.
+    pub(in crate::ssh) fn closed(&self, id: ChannelId) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(row) = channels.get(&id) {
+            row.tally.course().closes();
+        }
+    }
+
     /// The channel is over on our side.
     pub(in crate::ssh) fn forget(&self, id: ChannelId) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(row) = channels.remove(&id) {
             row.tally.end();
+            let is_kept = row.tally.course().is_kept();
+            self.kept.fetch_add(usize::from(is_kept), Ordering::Relaxed);
         }
+    }
+
+    /// How many channels are over of which russh keeps something.
+    pub(in crate::ssh) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Whether this connection may have no more channels at all.
+    pub(in crate::ssh) fn is_worn(&self) -> bool {
+        self.kept() >= KEPT_MAX
     }
 
     /// How many channels there are.
@@ -83,6 +110,32 @@ mod tests {
     use russh::keys::ssh_key::encoding::Decode as _;
 
     use super::*;
+
+    #[test]
+    fn what_the_other_side_closes_first_is_not_kept() {
+        let tallies = Tallies::new(Arc::default(), Way::Down);
+        let mut numbers = 0..u32::MAX;
+        let mut each = |then: fn(&Tallies, ChannelId)| {
+            let number = numbers.next().unwrap().to_be_bytes();
+            let id = ChannelId::decode(&mut number.as_slice()).unwrap();
+            drop(tallies.of(id));
+            then(&tallies, id);
+            tallies.forget(id);
+            tallies.forget(id);
+        };
+        for _each in 0..2 * KEPT_MAX {
+            each(Tallies::closed);
+        }
+        // Whoever carries it may see that before the handler hears of it.
+        each(|tallies, id| tallies.of(id).course().closes());
+        assert!(!tallies.is_worn());
+        for _each in 1..KEPT_MAX {
+            each(|_, _| {});
+        }
+        assert!(!tallies.is_worn());
+        each(|_, _| {});
+        assert!(tallies.clone().is_worn());
+    }
 
     #[test]
     fn of_a_channel_so_much_is_said_besides_its_bytes_and_no_more() {

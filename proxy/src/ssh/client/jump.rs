@@ -218,6 +218,7 @@ fn jump(
         reply,
         target,
     } = wanted;
+    let course = Arc::clone(visit.tally.course());
     let stream = JumpStream::new(visit, gone.clone());
     let company = outer.company.clone();
     let asked = Transit::ask(proven, &target, (source, ssh.identify.now()));
@@ -226,6 +227,7 @@ fn jump(
         let client = Incoming::carried(stream, source, None);
         let going = ssh.inside.go_through(Transit::new(ask, outer), client);
         return Box::pin(async move {
+            course.opens();
             reply.accept().await;
             going.await;
         });
@@ -242,6 +244,7 @@ fn jump(
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return None;
         };
+        course.opens();
         reply.accept().await;
         Some(Incoming::carried(stream, source, Some(turn)))
     });

@@ -10,11 +10,8 @@ use crate::ssh::channel::requests::{
     Answer, Asked, CHANNELS_MAX, FORWARDS_MAX, JUMPS_MAX, Request, Stage,
 };
 use crate::ssh::channel::tallies::Tallies;
+use crate::ssh::flow::course::{Course, KEPT_MAX};
 use crate::ssh::flow::{Flow, Tally, Way};
-
-/// How many channels that we closed first one connection may have had. russh 0.65.1 keeps the queue of
-/// such a channel, some 3 KiB, until the connection ends.
-const FORGOTTEN_MAX: usize = 10_000;
 
 /// What is known of a session channel.
 #[derive(Debug)]
@@ -29,8 +26,7 @@ struct Session {
 struct Carried {
     asked: Asked,
     tally: Weak<Tally>,
-    /// Whether the client has closed it before us: russh keeps nothing of it then.
-    closed: bool,
+    course: Arc<Course>,
 }
 
 /// All channels of one client connection.
@@ -43,8 +39,8 @@ pub(super) struct Roster {
     carried: HashMap<ChannelId, Carried>,
     /// Those that we opened.
     pub(super) opened: Tallies,
-    /// How many that we closed first have been forgotten.
-    forgotten: usize,
+    /// How many of the client's are over of which russh keeps something.
+    kept: usize,
     /// Whether connections to targets may be opened inside.
     pub(super) jumps: bool,
 }
@@ -57,7 +53,7 @@ impl Roster {
             flow,
             sessions: HashMap::new(),
             carried: HashMap::new(),
-            forgotten: 0,
+            kept: 0,
             jumps: false,
         }
     }
@@ -88,7 +84,7 @@ impl Roster {
         let carried = Carried {
             asked: Asked::default(),
             tally: Arc::downgrade(&tally),
-            closed: false,
+            course: Arc::clone(tally.course()),
         };
         self.carried.insert(id, carried);
         Some(tally)
@@ -102,23 +98,23 @@ impl Roster {
     /// Forgets what is over. Of a channel that we have closed first russh tells nothing more: it is
     /// over when nobody holds its tally any longer.
     fn forget(&mut self) {
-        let mut forgotten: usize = 0;
+        let mut kept: usize = 0;
         self.sessions.retain(|_, session| {
             let stays = Arc::strong_count(&session.tally) > 1;
-            forgotten = forgotten.saturating_add(usize::from(!stays));
+            kept = kept.saturating_add(usize::from(!stays));
             stays
         });
         self.carried.retain(|_, carried| {
             let stays = carried.tally.strong_count() > 0;
-            forgotten = forgotten.saturating_add(usize::from(!stays && !carried.closed));
+            kept = kept.saturating_add(usize::from(!stays && carried.course.is_kept()));
             stays
         });
-        self.forgotten = self.forgotten.saturating_add(forgotten);
+        self.kept = self.kept.saturating_add(kept);
     }
 
     /// Whether this connection may have no more channels at all.
     pub(super) fn is_worn(&self) -> bool {
-        self.forgotten >= FORGOTTEN_MAX
+        self.kept.saturating_add(self.opened.kept()) >= KEPT_MAX
     }
 
     fn tally(&self) -> Arc<Tally> {
@@ -127,9 +123,12 @@ impl Roster {
 
     /// A channel is over at the client's end.
     pub(super) fn close(&mut self, id: ChannelId) {
-        self.sessions.remove(&id);
-        if let Some(carried) = self.carried.get_mut(&id) {
-            carried.closed = true;
+        if self.sessions.remove(&id).is_some() {
+            return;
+        }
+        match self.carried.get(&id) {
+            Some(carried) => carried.course.closes(),
+            None => self.opened.closed(id),
         }
     }
 
@@ -139,7 +138,8 @@ impl Roster {
         Some(session.stage.answer(request))
     }
 
-    /// Counts what was asked, with this many bytes of text. False when it was one too many.
+    /// Counts what was asked, with this many bytes of text, on whichever channel there is. False when it was one too
+    /// many.
     pub(super) fn charge(&mut self, id: ChannelId, bytes: usize) -> bool {
         match self.asked(id) {
             Some(asked) => asked.count(bytes),
@@ -210,10 +210,13 @@ mod tests {
     /// Opens and ends this many session channels that the client never closes.
     fn wear(roster: &mut Roster, times: usize) {
         for number in 0..times {
-            let number = u32::try_from(number).unwrap().to_be_bytes();
-            let id = ChannelId::decode(&mut number.as_slice()).unwrap();
-            drop(roster.session(id).expect("one at a time"));
+            drop(roster.session(id(number)).expect("one at a time"));
         }
+    }
+
+    fn id(number: usize) -> ChannelId {
+        let number = u32::try_from(number).unwrap().to_be_bytes();
+        ChannelId::decode(&mut number.as_slice()).unwrap()
     }
 
     #[test]
@@ -221,20 +224,55 @@ mod tests {
         let mut roster = Roster::new(Arc::default());
         wear(&mut roster, 10 * CHANNELS_MAX);
         assert!(!roster.is_worn());
-        wear(&mut roster, FORGOTTEN_MAX);
+        wear(&mut roster, KEPT_MAX);
+        assert!(roster.is_worn());
+    }
+
+    /// Has twice as many connections as are kept, each ended like this, and says whether they were too many.
+    fn wears(end: fn(&mut Roster, (ChannelId, &Tally))) -> bool {
+        let mut roster = Roster::new(Arc::default());
+        for number in 0..2 * KEPT_MAX {
+            let tally = roster.carried(id(number)).expect("one at a time");
+            end(&mut roster, (id(number), tally.as_ref()));
+        }
+        roster.forget();
+        roster.is_worn()
+    }
+
+    #[test]
+    fn connections_that_the_client_closes_first_or_that_were_never_open_are_not_kept_at_its_end() {
+        assert!(!wears(|roster, (id, tally)| {
+            tally.course().opens();
+            roster.close(id);
+        }));
+        assert!(!wears(|_, (_refused, _)| {}));
+        assert!(wears(|_, (_ours, tally)| tally.course().opens()));
+    }
+
+    #[test]
+    fn channels_that_we_opened_and_closed_first_wear_the_same_connection() {
+        let mut roster = Roster::new(Arc::default());
+        let opened = roster.opened.clone();
+        for number in 0..2 * KEPT_MAX {
+            drop(opened.of(id(number)));
+            roster.close(id(number));
+            opened.forget(id(number));
+        }
+        assert!(!roster.is_worn());
+        for number in 0..KEPT_MAX {
+            drop(opened.of(id(number)));
+            opened.forget(id(number));
+        }
         assert!(roster.is_worn());
     }
 
     #[test]
-    fn connections_that_the_client_closes_first_are_endless() {
+    fn what_is_asked_on_a_channel_that_we_opened_is_counted() {
         let mut roster = Roster::new(Arc::default());
-        for number in 0..2 * u32::try_from(FORGOTTEN_MAX).unwrap() {
-            let id = ChannelId::decode(&mut number.to_be_bytes().as_slice()).unwrap();
-            let tally = roster.carried(id).expect("one at a time");
-            roster.close(id);
-            drop(tally);
-        }
-        roster.forget();
-        assert!(!roster.is_worn());
+        drop(roster.opened.of(id(1)));
+        assert!(roster.charge(id(1), 200 * 1024));
+        assert!(!roster.charge(id(1), 200 * 1024));
+        assert!(!roster.charge_signal(id(1), 0));
+        assert!(roster.charge(id(2), 1024 * 1024), "nothing is kept of it");
     }
 }

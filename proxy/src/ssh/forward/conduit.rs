@@ -5,6 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +14,8 @@ use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent, Stream};
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
-use tokio::select;
 use tokio::time;
+use tokio::{join, select};
 
 use super::look::{Look, Seen, Stop};
 use crate::ssh::channel::backlog::{Backlog, Item};
@@ -31,6 +32,10 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(10);
 /// a target sends is paused for all channels or for none.
 const STUCK_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long an end may take to close what nothing passes on any more, before we do: of what we close first russh keeps
+/// something (`flow::course`).
+const PARTING: Duration = Duration::from_secs(1);
+
 /// The client's end of a connection.
 pub(super) struct Near {
     pub(super) read: ChannelReadHalf,
@@ -42,6 +47,8 @@ pub(super) struct Near {
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
+    /// Nothing more came from either end, and one closed it.
+    Over,
     /// One end closed it, or is gone.
     Closed,
     /// It was cut off.
@@ -69,8 +76,10 @@ impl Conduit<'_> {
     ///
     /// When it cannot be recorded; then nothing may go on in this session.
     pub(super) async fn carry(mut self) -> Result<(), AppendError> {
+        let link = self.link;
         let outcome = self.run().await;
         let is_stuck = matches!(outcome, Ok(Outcome::Stuck));
+        let is_over = matches!(outcome, Ok(Outcome::Over));
         let told = match outcome {
             Ok(outcome) => self.record(outcome),
             Err(refused) => Err(refused),
@@ -82,9 +91,13 @@ impl Conduit<'_> {
         {
             self.link.voices.say_some_time(words).await;
         }
-        // Either end may be gone; then there is nothing to close.
-        drop(self.far.write.close().await);
-        drop(self.near.write.close().await);
+        if matches!(told, Ok(None)) && is_over {
+            let parting = async { join!(part(&mut self.far.read), part(&mut self.near.read)) };
+            link.client_gone.run_until_cancelled(parting).await;
+        }
+        // Either end may be gone; then there is nothing to close. One that takes nothing does not keep the other open,
+        // on which more would come.
+        drop(join!(self.far.write.close(), self.near.write.close()));
         if let Some(words) = told?
             && is_stuck
         {
@@ -97,12 +110,14 @@ impl Conduit<'_> {
         let (near, far, tap) = (&mut self.near, &mut self.far, self.tap);
         let (up_look, down_look) = (&mut self.looks.0, &mut self.looks.1);
         let backlog = Backlog::default();
+        let (up_ended, down_ended) = (AtomicBool::new(false), AtomicBool::new(false));
         let up = Up {
             to: self.to,
             write: &far.write,
             tally: &near.tally,
             tap,
             weight: near.tally.weight(),
+            ended: &up_ended,
         };
         let down = Down {
             to: self.to,
@@ -111,19 +126,26 @@ impl Conduit<'_> {
             tally: &far.tally,
             tap,
             weight: near.tally.weight(),
+            ended: &down_ended,
         };
-        select! {
+        let outcome = select! {
             outcome = down.carry(&mut far.read, down_look) => outcome,
-            outcome = drain(&mut near.read, &backlog) => outcome,
+            outcome = drain(&mut near.read, &near.tally, &backlog) => outcome,
             outcome = up.carry(&backlog, up_look) => outcome,
             () = self.link.client_gone.cancelled() => Ok(Outcome::Closed),
-        }
+        }?;
+        let ended = [&up_ended, &down_ended];
+        let is_over = ended.iter().all(|ended| ended.load(Ordering::Relaxed));
+        Ok(match outcome {
+            Outcome::Closed if is_over => Outcome::Over,
+            outcome => outcome,
+        })
     }
 
     /// Writes down how it ended. What there is to say of it is given back.
     fn record(&self, outcome: Outcome) -> Result<Option<Words>, AppendError> {
         let words = match outcome {
-            Outcome::Closed => None,
+            Outcome::Over | Outcome::Closed => None,
             Outcome::Stuck => {
                 let words = ForwardSaying::Stuck { to: self.to }.words();
                 let (code, what) = (words.code, self.to);
@@ -160,17 +182,36 @@ fn refuse(tap: &Tap, to: &str, stop: Option<Stop>) -> Result<(), AppendError> {
     tap.event(ChannelEvent::Refused { code, what })
 }
 
+/// Waits until an end has closed its channel by itself.
+async fn part(read: &mut ChannelReadHalf) {
+    let closing = async {
+        while let Some(message) = read.wait().await {
+            if matches!(message, ChannelMsg::Close) {
+                return;
+            }
+        }
+    };
+    if time::timeout(PARTING, closing).await.is_err() {
+        tracing::debug!("connection.lingers");
+    }
+}
+
 /// Takes everything that the client sends, at once.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "nothing else is said on a channel that carries a connection"
 )]
-async fn drain(read: &mut ChannelReadHalf, backlog: &Backlog) -> Result<Outcome, AppendError> {
+async fn drain(
+    read: &mut ChannelReadHalf,
+    tally: &Tally,
+    backlog: &Backlog,
+) -> Result<Outcome, AppendError> {
     while let Some(message) = read.wait().await {
         let item = match message {
             ChannelMsg::Data { data } => Item::Bytes(data),
             ChannelMsg::Eof => Item::Eof,
             ChannelMsg::Close => {
+                tally.course().closes();
                 backlog.push(Item::Close);
                 time::sleep(CLOSING_LIMIT).await;
                 return Ok(Outcome::Closed);
@@ -193,6 +234,8 @@ struct Up<'a> {
     tap: &'a Tap,
     /// What is held of messages that have begun.
     weight: Weight,
+    /// Whether no more comes.
+    ended: &'a AtomicBool,
 }
 
 impl Up<'_> {
@@ -204,6 +247,7 @@ impl Up<'_> {
                 Item::Eof => {
                     self.tap.eof(Stream::Input)?;
                     drop(self.write.eof().await);
+                    self.ended.store(true, Ordering::Relaxed);
                     continue;
                 }
                 Item::Close => return Ok(Outcome::Closed),
@@ -241,6 +285,8 @@ struct Down<'a> {
     tap: &'a Tap,
     /// What is held of messages that have begun.
     weight: Weight,
+    /// Whether no more comes.
+    ended: &'a AtomicBool,
 }
 
 impl Down<'_> {
@@ -263,9 +309,13 @@ impl Down<'_> {
                 ChannelMsg::Eof => {
                     self.tap.eof(Stream::Output)?;
                     drop(self.write.eof().await);
+                    self.ended.store(true, Ordering::Relaxed);
                     continue;
                 }
-                ChannelMsg::Close => return Ok(Outcome::Closed),
+                ChannelMsg::Close => {
+                    self.tally.course().closes();
+                    return Ok(Outcome::Closed);
+                }
                 _ => continue,
             };
             let bytes = data.len();

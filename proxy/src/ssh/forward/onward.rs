@@ -85,6 +85,9 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
     if let Err(words) = may(link, &route) {
         return refuse(tap, reply, &words, &to).await;
     }
+    if link.back.is_worn() {
+        return refuse(tap, reply, &SshSaying::Worn.words(), &to).await;
+    }
     // The target takes as long to connect as it takes: only the client waits, and for a place of its own.
     let (channel, far_tally) = match link.back.open_onward(&route).await {
         Ok(opened) => opened,
@@ -99,6 +102,7 @@ async fn run(link: &Link, open: ForwardOpen, tap: &Tap) -> Result<(), AppendErro
         link.back.forget(channel.id());
         return refused;
     }
+    visit.tally.course().opens();
     reply.accept().await;
     let id = channel.id();
     let (read, write) = channel.split();

@@ -239,6 +239,11 @@ impl Back {
         self.tallies.forget(id);
     }
 
+    /// Whether the target's connection may have no more channels at all.
+    pub(in crate::ssh) fn is_worn(&self) -> bool {
+        self.tallies.is_worn()
+    }
+
     /// Cancelled when the target is gone.
     pub fn gone(&self) -> &CancellationToken {
         &self.gone

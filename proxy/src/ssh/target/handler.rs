@@ -101,6 +101,11 @@ impl Handler for Target {
         Ok(())
     }
 
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), russh::Error> {
+        self.tallies.closed(id);
+        Ok(())
+    }
+
     async fn data(
         &mut self,
         id: ChannelId,
