@@ -13,7 +13,7 @@ pub struct Weight {
 
 impl Weight {
     /// Nothing yet.
-    pub(super) fn none(flow: Arc<Flow>) -> Self {
+    pub(in crate::ssh) fn none(flow: Arc<Flow>) -> Self {
         Self { flow, bytes: 0 }
     }
 

@@ -24,6 +24,7 @@ use super::fate::broken;
 use crate::session::protocol::ConnectError;
 use crate::session::severable::Severable;
 use crate::ssh::flow::{Flow, Tally};
+use crate::ssh::pool;
 use outbox::Outbox;
 pub(crate) use outbox::Writer;
 
@@ -40,12 +41,13 @@ pub(crate) async fn through(
 ) -> Result<HopStream, ConnectError> {
     // It opens nothing with us: its gate expects nobody.
     let flow = Arc::new(Flow::default());
+    pool::EVERYBODY.join(&flow);
     let entrance = (speaks_ssh(&hop.target.endpoint)?, &hop.login);
     let back = Back::enter(io, entrance, key, (&flow, now)).await?;
     let opened = back.open_beyond(to).await;
     let (channel, tally) = opened.map_err(|failed| onward(failed, to))?;
     let (read, write) = channel.split();
-    let outbox = Outbox::new(writer);
+    let outbox = Outbox::new(writer, &flow);
     let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
     carrying.spawn(async move { carried.carry(|bytes| write.data_bytes(bytes)).await });
     let back = Arc::new(back);

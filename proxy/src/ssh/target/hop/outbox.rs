@@ -2,7 +2,8 @@
 //!
 //! Who writes it may be unable to wait: an SSH connection inside this one would stop reading, and what comes
 //! back the other way holds up the news that this one may write on (see `flow`). Who only carries bytes can
-//! wait, and is made to, or a session would hold tens of megabytes for a hop that takes nothing.
+//! wait, and is made to, or a session would hold tens of megabytes for a hop that takes nothing. Whatever waits is in
+//! the pool's bound: where too much waits for all sessions together, nothing goes through any more where most does.
 
 use std::future::Future;
 use std::io;
@@ -12,13 +13,17 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-/// How many bytes may wait of who cannot wait: more than the windows of all channels of one connection.
-const WAITING_MAX: usize = 32 * 1024 * 1024;
+use crate::ssh::flow::Flow;
+use crate::ssh::flow::weight::Weight;
+
+/// How many bytes may wait of who cannot wait, those under way among them: more than an sshd's windows of ten programs and
+/// 32 connections, of 2 MiB each.
+const WAITING_MAX: usize = 96 * 1024 * 1024;
 
 /// With more bytes than these waiting, who can wait does.
 const PATIENT_MAX: usize = 1024 * 1024;
 
-/// How much of theirs is taken at a time, in bytes.
+/// How much is taken at a time, in bytes.
 const PIECE: usize = 256 * 1024;
 
 /// Whether who writes can wait.
@@ -34,13 +39,18 @@ pub(crate) enum Writer {
 #[derive(Debug)]
 pub(super) struct Outbox {
     writer: Writer,
+    flow: Arc<Flow>,
     queue: Mutex<Queue>,
     news: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     bytes: BytesMut,
+    /// How many bytes were taken, and have not gone through yet.
+    under_way: usize,
+    /// All of that, for the pool.
+    weight: Weight,
     /// Whoever waits for it to become shorter.
     waits: Option<Waker>,
     /// Nothing goes through any more.
@@ -48,10 +58,19 @@ struct Queue {
 }
 
 impl Outbox {
-    pub(super) fn new(writer: Writer) -> Arc<Self> {
+    /// An empty one, which weighs on this flow.
+    pub(super) fn new(writer: Writer, flow: &Arc<Flow>) -> Arc<Self> {
+        let queue = Queue {
+            bytes: BytesMut::new(),
+            under_way: 0,
+            weight: Weight::none(Arc::clone(flow)),
+            waits: None,
+            is_over: false,
+        };
         Arc::new(Self {
             writer,
-            queue: Mutex::default(),
+            flow: Arc::clone(flow),
+            queue: Mutex::new(queue),
             news: Notify::new(),
         })
     }
@@ -68,19 +87,30 @@ impl Outbox {
                 return Poll::Pending;
             }
             Writer::Patient => more.get(..PIECE).unwrap_or(more),
-            Writer::Restless if queue.bytes.len().saturating_add(more.len()) > WAITING_MAX => {
+            Writer::Restless if queue.held().saturating_add(more.len()) > WAITING_MAX => {
                 return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
             }
             Writer::Restless => more,
         };
         queue.bytes.extend_from_slice(more);
+        queue.weigh();
         drop(queue);
         self.news.notify_one();
         Poll::Ready(Ok(more.len()))
     }
 
-    /// Hands everything on that is put in, until that fails. Then nothing more is taken in.
-    pub(super) async fn carry<F, E>(&self, mut send: impl FnMut(Bytes) -> F)
+    /// Hands everything on that is put in, until that fails or too much waits for all sessions. Then nothing more is
+    /// taken in.
+    pub(super) async fn carry<F, E>(&self, send: impl FnMut(Bytes) -> F)
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        let drowned = self.flow.drowned();
+        drowned.run_until_cancelled(self.hand_on(send)).await;
+        self.end();
+    }
+
+    async fn hand_on<F, E>(&self, mut send: impl FnMut(Bytes) -> F)
     where
         F: Future<Output = Result<(), E>>,
     {
@@ -92,19 +122,19 @@ impl Outbox {
                     break;
                 }
                 if send(bytes).await.is_err() {
-                    return self.end();
+                    return;
                 }
             }
         }
     }
 
+    /// What goes next. What went before it has gone through.
     fn take(&self) -> Bytes {
         let mut queue = self.queue();
-        let length = match self.writer {
-            Writer::Restless => queue.bytes.len(),
-            Writer::Patient => queue.bytes.len().min(PIECE),
-        };
+        let length = queue.bytes.len().min(PIECE);
         let bytes = queue.bytes.split_to(length).freeze();
+        queue.under_way = bytes.len();
+        queue.weigh();
         let woken = (queue.bytes.len() < PATIENT_MAX).then(|| queue.waits.take());
         drop(queue);
         woken.flatten().into_iter().for_each(Waker::wake);
@@ -115,6 +145,8 @@ impl Outbox {
         let mut queue = self.queue();
         queue.is_over = true;
         queue.bytes = BytesMut::new();
+        queue.under_way = 0;
+        queue.weigh();
         let woken = queue.waits.take();
         drop(queue);
         woken.into_iter().for_each(Waker::wake);
@@ -127,6 +159,17 @@ impl Outbox {
     #[cfg(test)]
     fn held(&self) -> usize {
         self.queue().bytes.len()
+    }
+}
+
+impl Queue {
+    fn held(&self) -> usize {
+        self.bytes.len().saturating_add(self.under_way)
+    }
+
+    fn weigh(&mut self) {
+        let held = self.held();
+        self.weight.set(held);
     }
 }
 
@@ -160,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hop_without_a_window_holds_up_who_can_wait() {
-        let outbox = Outbox::new(Writer::Patient);
+        let outbox = Outbox::new(Writer::Patient, &Arc::default());
         let mut carrying = JoinSet::new();
         let (carried, passed) = (Arc::clone(&outbox), Arc::new(AtomicUsize::new(0)));
         let counting = Arc::clone(&passed);
@@ -181,7 +224,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_goes_on_when_the_hop_does() {
-        let outbox = Outbox::new(Writer::Patient);
+        let outbox = Outbox::new(Writer::Patient, &Arc::default());
         let mut carrying = JoinSet::new();
         let (carried, passed) = (Arc::clone(&outbox), Arc::new(AtomicUsize::new(0)));
         let counting = Arc::clone(&passed);
@@ -204,7 +247,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_hears_that_the_hop_is_gone() {
-        let outbox = Outbox::new(Writer::Patient);
+        let outbox = Outbox::new(Writer::Patient, &Arc::default());
         let mut carrying = JoinSet::new();
         let carried = Arc::clone(&outbox);
         carrying.spawn(async move {
@@ -221,9 +264,49 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_cannot_wait_does_not() {
-        let outbox = Outbox::new(Writer::Restless);
+        let outbox = Outbox::new(Writer::Restless, &Arc::default());
         let (written, outcome) = write(&outbox, 2 * WAITING_MAX).await;
         assert_eq!(written, WAITING_MAX);
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+    }
+
+    /// Writes as somebody who cannot wait, to a hop that takes nothing.
+    async fn stall(flow: &Arc<Flow>, much: usize) -> (Arc<Outbox>, JoinSet<()>, usize) {
+        let outbox = Outbox::new(Writer::Restless, flow);
+        let mut carrying = JoinSet::new();
+        let carried = Arc::clone(&outbox);
+        carrying.spawn(async move {
+            let send = |bytes: Bytes| async move {
+                std::future::pending::<()>().await;
+                drop(bytes);
+                Ok::<(), ()>(())
+            };
+            carried.carry(send).await;
+        });
+        // What can go is under way before the rest comes.
+        let (first, _) = write(&outbox, much / 2).await;
+        tokio::task::yield_now().await;
+        let (rest, _) = write(&outbox, much - much / 2).await;
+        (outbox, carrying, first + rest)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_waits_too() {
+        let flow = Arc::default();
+        let (_outbox, _carrying, written) = stall(&flow, 3 * WAITING_MAX).await;
+        assert!(written <= WAITING_MAX, "{written} bytes");
+        assert_eq!(flow.kept(), i64::try_from(written).unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_too_much_waits_for_all_nothing_goes_through_any_more() {
+        let flow = Arc::default();
+        let (outbox, mut carrying, written) = stall(&flow, MUCH).await;
+        assert_eq!(written, MUCH);
+        flow.drowned().cancel();
+        carrying.join_next().await;
+        assert_eq!(flow.kept(), 0);
+        let (_, outcome) = write(&outbox, MUCH).await;
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }
