@@ -143,6 +143,18 @@ impl FileRules {
         self.paths().flat_map(others).flatten().collect()
     }
 
+    /// Whether a policy writes out this very name, or another that it may have, and not only what is below it.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        // The home itself may be called like anything.
+        let others = if path == "~" {
+            Vec::new()
+        } else {
+            self.other_names(path, Extent::One)
+        };
+        self.paths()
+            .any(|written| written == path || others.contains(written))
+    }
+
     fn written(&self, below: &str) -> impl Iterator<Item = String> {
         self.paths()
             .filter(move |path| path.starts_with(below))
@@ -315,6 +327,25 @@ mod tests {
         let below_home = ["~/.ssh/", "~/.ssh/\u{1}", "~/x", "~/x\u{1}"];
         check("/home", Extent::Tree, &below_home);
         assert_eq!(rules.other_names("~/y", Extent::Tree).len(), 6);
+    }
+
+    #[test]
+    fn a_name_is_written_out_or_only_what_is_below_it() {
+        let written = ["/srv/secret", "/srv/in/", "~/.ssh", "/srv/dee/.aws"];
+        let rules = FileRules::Present(written.map(str::to_owned).into());
+        for named in ["/srv/secret", "~/.ssh", "/home/dee/.ssh", "~/.aws"] {
+            assert!(rules.names(named), "{named}");
+        }
+        for other in [
+            "/srv/in",
+            "/srv/in/a",
+            "/srv",
+            "/srv/secrets",
+            "~/.sshrc",
+            "~",
+        ] {
+            assert!(!rules.names(other), "{other}");
+        }
     }
 
     #[test]

@@ -62,4 +62,16 @@ impl FileUse {
         }
         usage.allow_file(file)
     }
+
+    /// Whether this no is about this very name: a policy forbids it, and one writes it out. What is below it may be open
+    /// all the same, but the name itself is meant.
+    pub fn is_about(&self, path: &str, denial: &Denial) -> bool {
+        let is_forbidden = matches!(denial, Denial::Forbidden { policy, .. } if !policy.is_empty());
+        match self {
+            Self::Bound(FileQuestions(usage)) => {
+                is_forbidden && usage.policies.file_rules().names(path)
+            }
+            Self::Free | Self::Refused(_) => false,
+        }
+    }
 }

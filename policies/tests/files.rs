@@ -237,6 +237,35 @@ fn a_forbid_holds_for_the_other_names_that_a_file_may_have_by_its_home() {
     check(&permitted, read, "~/syslog", Extent::One, false);
 }
 
+/// What is in a directory may be open where the directory itself is not, but not where a rule is about that very name.
+#[test]
+fn a_forbid_of_one_name_is_about_that_name() {
+    let closed = shipped_and(
+        r#"@id("no-secret") forbid (principal, action == Jit::Action::"readFile", resource)
+            when { context.path == "/srv/secret" || context.path == "~/.netrc" };
+        @id("only-out") forbid (principal, action == Jit::Action::"readFile", resource)
+            unless { context.path like "/srv/*" || context.path like "~/*" };"#,
+    );
+    let files = file_use(&closed);
+    let is_about = |path: &str| {
+        let asked = file(FileAccess::Read, path, Extent::One, Carrier::Sftp);
+        let denial = does(&closed, &asked).expect_err("it is closed");
+        files.is_about(path, &denial)
+    };
+    assert!(is_about("/srv/secret"));
+    assert!(is_about("~/.netrc"));
+    assert!(!is_about("/srv"), "what is in it is open");
+    assert!(!is_about("/etc"), "nobody wrote it out");
+    let permitted = policies(LOGS);
+    let asked = file(FileAccess::Read, "/srv/in", Extent::One, Carrier::Sftp);
+    let denial = does(&permitted, &asked).expect_err("nothing permits it");
+    let files = file_use(&permitted);
+    assert!(
+        !files.is_about("/srv/in", &denial),
+        "it is permitted to write"
+    );
+}
+
 #[test]
 fn a_socket_in_the_file_system_is_a_file_where_files_are_bound() {
     let forwards = r#"@id("forwards") permit (principal,

@@ -210,6 +210,39 @@ fn a_permit_that_is_bound_to_paths_holds_for_sftp() {
     assert!(told.contains("TG622"), "{told}");
 }
 
+/// A directory of which only what is in it is open may be listed; one that a rule closes by its name may not be.
+#[test]
+fn a_name_that_a_rule_closes_is_not_even_looked_at() {
+    let desk = Desk::free();
+    let (other, notes) = (desk.at("other"), desk.at("notes"));
+    desk.world.add_policy(&format!(
+        "@id(\"closed\")\nforbid (principal in Jit::Group::\"sre\", action in Jit::Action::\"files\", resource)\n\
+         when {{ context.path == \"{other}\" || context.path == \"{notes}\" }};\n",
+    ));
+    for line in [format!("ls {other}"), format!("ls -l {notes}")] {
+        let refused = desk.sftp(&format!("{line}\n"));
+        assert!(!refused.status.success(), "{line}: {}", out(&refused));
+    }
+    let good = desk.sftp(&format!("ls {}\nls {}\n", desk.at("out"), desk.at("")));
+    assert!(good.status.success(), "{}", err(&good));
+    assert!(desk.told().contains("(policy closed)"));
+}
+
+/// What was refused has not passed: somebody who compares the parts finds nothing else.
+#[test]
+fn what_is_refused_is_not_counted_as_passed() {
+    let desk = Desk::bound();
+    let far = format!("{}/{}", desk.at("other"), "long".repeat(50));
+    let lines: String = (0..200)
+        .map(|each| format!("-mkdir {far}{each}\n"))
+        .collect();
+    let tried = desk.sftp(&lines);
+    assert!(tried.status.success(), "{}", err(&tried));
+    let sessions = desk.world.ended_sessions();
+    let passed = sessions[0]["end"]["counters"]["to_target"].as_u64();
+    assert!(passed.is_some_and(|bytes| bytes < 10_000), "{sessions:?}");
+}
+
 #[test]
 fn a_refused_file_does_not_end_the_conversation() {
     let desk = Desk::bound();

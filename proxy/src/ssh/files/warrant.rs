@@ -213,35 +213,44 @@ impl Warrant {
         Ok(())
     }
 
-    /// Whether this may be touched, or else what is in it, if it is a directory.
+    /// Whether this may be touched, or else what is in it, if it is a directory and the no is not about its own name.
     fn either(&self, access: FileAccess, place: &str) -> Result<(), Words> {
-        self.ask(access, place, Extent::One).or_else(|no| {
+        let Err(no) = self.answer(access, place, Extent::One) else {
+            return Ok(());
+        };
+        if !self.files.is_about(place, &no) {
             let inside = path::inside(place);
-            self.ask(access, &inside, Extent::One).map_err(|_same| no)
-        })
+            if self.answer(access, &inside, Extent::One).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(words(access, place, &no))
     }
 
     fn ask(&self, access: FileAccess, place: &str, extent: Extent) -> Result<(), Words> {
+        self.answer(access, place, extent)
+            .map_err(|denial| words(access, place, &denial))
+    }
+
+    fn answer(&self, access: FileAccess, place: &str, extent: Extent) -> Result<(), Denial> {
         let mut answers = self.answers.borrow_mut();
         let key = (access, place.to_owned(), extent);
-        let answer = if let Some(known) = answers.get(&key) {
-            known.clone()
-        } else {
-            let file = FileDeed {
-                access,
-                path: place.to_owned(),
-                extent,
-                carrier: self.carrier.clone(),
-            };
-            self.questions.set(self.questions.get().saturating_add(1));
-            let answer = self.files.may(self.scope.terms(), &file);
-            if answers.len() >= ANSWERS_MAX {
-                answers.clear();
-            }
-            answers.insert(key, answer.clone());
-            answer
+        if let Some(known) = answers.get(&key) {
+            return known.clone();
+        }
+        let file = FileDeed {
+            access,
+            path: place.to_owned(),
+            extent,
+            carrier: self.carrier.clone(),
         };
-        answer.map_err(|denial| words(access, place, &denial))
+        self.questions.set(self.questions.get().saturating_add(1));
+        let answer = self.files.may(self.scope.terms(), &file);
+        if answers.len() >= ANSWERS_MAX {
+            answers.clear();
+        }
+        answers.insert(key, answer.clone());
+        answer
     }
 }
 
