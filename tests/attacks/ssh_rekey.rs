@@ -37,6 +37,25 @@ fn whoever_begins_a_key_exchange_and_never_ends_it_is_shown_out() {
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "on\n");
 }
 
+/// Its program would run on, and its place be taken, for as long as the grant holds.
+#[test]
+fn whoever_says_goodbye_and_keeps_the_socket_has_left() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let identity = Identity::of(&world.alice().state_dir());
+    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).unwrap();
+    let user = format!("{}+web1", world.login());
+    assert!(peer.login(&user, &identity).unwrap());
+    let channel = peer.open_session(1 << 20, 32_768).unwrap();
+    peer.exec(channel, "exec sleep 600").unwrap();
+    let goodbye = Message::new(msg::DISCONNECT).number(11);
+    peer.send(&goodbye.string("").string("")).unwrap();
+    let ended = world.ended_sessions();
+    let cause = ended[0]["end"]["cause"].to_string();
+    assert!(cause.contains("complete"), "{cause}");
+    drop(peer);
+}
+
 #[test]
 fn channels_are_not_spoken_of_in_the_middle_of_a_key_exchange() {
     let world = World::new();

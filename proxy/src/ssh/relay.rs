@@ -54,7 +54,7 @@ pub struct Link {
     pub(super) gate: Gate,
     /// How much waits of what came over channels that we opened with the client.
     pub(super) opened: Tallies,
-    /// Cancelled when the client has gone.
+    /// Cancelled when the client has gone, or has said goodbye and keeps its socket.
     pub client_gone: CancellationToken,
     /// How much more is told of what is refused.
     pub(super) telling: Telling,
@@ -179,7 +179,7 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         taps: Taps::default(),
         client: visitor.handle.clone(),
         opened: visitor.opened.clone(),
-        client_gone: visitor.gone.clone(),
+        client_gone: visitor.wire.over().clone(),
         telling: Telling::new(Arc::clone(&visitor.unheard)),
         announced: AtomicBool::new(false),
         running: AtomicUsize::new(0),
@@ -223,7 +223,7 @@ impl Relay {
         loop {
             let arrival = select! {
                 biased;
-                () = visitor.gone.cancelled() => {
+                () = link.client_gone.cancelled() => {
                     return client_left(visitor, &link, &mut self.channels).await;
                 }
                 Some(done) = self.channels.join_next(), if !self.channels.is_empty() => {
@@ -339,7 +339,7 @@ impl Relay {
         loop {
             let done = select! {
                 biased;
-                () = visitor.gone.cancelled() => {
+                () = link.client_gone.cancelled() => {
                     return client_left(visitor, &link, &mut self.channels).await;
                 }
                 done = self.channels.join_next() => done,

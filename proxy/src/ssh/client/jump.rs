@@ -114,7 +114,7 @@ pub async fn serve(visitor: &mut Visitor, proven: &Proven, ssh: &Ssh, source: So
     loop {
         let arrival = select! {
             biased;
-            () = visitor.gone.cancelled() => break,
+            () = visitor.wire.over().cancelled() => break,
             () = drowned.cancelled() => {
                 visitor.disconnect(&SshSaying::Help.words()).await;
                 break;
@@ -168,7 +168,7 @@ fn begin(
                 handle: visitor.handle.clone(),
                 company: company.clone(),
             };
-            let within = (outer, visitor.gone.clone());
+            let within = (outer, visitor.wire.over().clone());
             Some(jump((ssh, proven), (wanted, source), within))
         }
         Arrival::Barred(barred) => {

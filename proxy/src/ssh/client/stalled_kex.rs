@@ -22,6 +22,7 @@ use russh::keys::ssh_key::encoding::Decode as _;
 use russh::server::Handle;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time;
+use tokio_util::sync::CancellationToken;
 
 use crate::ssh::algorithms::EVENT_QUEUE;
 use crate::ssh::flow::Flow;
@@ -39,11 +40,19 @@ pub(in crate::ssh) struct Wire {
     writes: AtomicU64,
     /// Whether the socket takes nothing at the moment.
     stuck: AtomicBool,
+    /// Cancelled once nothing more is written.
+    over: CancellationToken,
 }
 
 impl Wire {
     fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Cancelled once russh writes nothing more: the connection is over, or one side has said goodbye. After a goodbye russh
+    /// reads on until the socket ends, for as long as the client keeps that (0.65.1: `server::Session::run`).
+    pub(in crate::ssh) fn over(&self) -> &CancellationToken {
+        &self.over
     }
 
     fn is_stuck(&self) -> bool {
@@ -61,6 +70,12 @@ pub(in crate::ssh) struct Watched<Io> {
 impl<Io> Watched<Io> {
     pub(in crate::ssh) fn new(io: Io, wire: Arc<Wire>) -> Self {
         Self { io, wire }
+    }
+}
+
+impl<Io> Drop for Watched<Io> {
+    fn drop(&mut self) {
+        self.wire.over.cancel();
     }
 }
 
@@ -92,7 +107,9 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        this.wire.over.cancel();
+        Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }
 

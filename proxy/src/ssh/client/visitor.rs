@@ -187,7 +187,7 @@ impl Front for Visitor {
     }
 
     async fn leave(&mut self) {
-        if self.gone.is_cancelled() {
+        if self.gone.is_cancelled() || self.wire.over().is_cancelled() {
             return;
         }
         self.disconnect(&SshSaying::TargetGone.words()).await;
