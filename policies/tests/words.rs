@@ -331,6 +331,8 @@ fn every_sentence_inside_an_ssh_session() {
         SshSaying::NotStarted,
         SshSaying::HeldUp,
         SshSaying::NoTerminal,
+        SshSaying::NoDisplay,
+        SshSaying::Flooded,
         SshSaying::TargetGone,
         SshSaying::Worn,
         SshSaying::Untold { count: 12 },

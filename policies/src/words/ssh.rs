@@ -1,5 +1,5 @@
 //! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` to
-//! `TG631`, `TG633`.
+//! `TG631`, `TG633`, `TG637`, `TG638`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -43,6 +43,10 @@ pub enum SshSaying<'a> {
     HeldUp,
     /// The target would not give a terminal.
     NoTerminal,
+    /// The target would not lend the display to programs.
+    NoDisplay,
+    /// More was sent on a channel than may wait, in too many pieces.
+    Flooded,
     /// The target ended the connection in the middle of something.
     TargetGone,
     /// Their connection has had as many channels as one may.
@@ -122,6 +126,8 @@ impl Shown for SshSaying<'_> {
                 "the target gave no terminal".to_owned(),
                 Some("ssh -T LOGIN+TARGET@BASTION COMMAND"),
             ),
+            Self::NoDisplay => no_display(),
+            Self::Flooded => flooded(),
             Self::TargetGone => (
                 "TG607",
                 "the target ended the connection".to_owned(),
@@ -150,6 +156,27 @@ impl Shown for SshSaying<'_> {
             hint: hint.map(str::to_owned),
         }
     }
+}
+
+/// The target has no X11 forwarding.
+fn no_display() -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG637",
+        "the target does not forward X11: programs there have no display".to_owned(),
+        Some(
+            "have the target's administrator set X11Forwarding yes in its sshd_config, and install xauth",
+        ),
+    )
+}
+
+/// A program does not read what it is sent, in too many pieces.
+fn flooded() -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG638",
+        "the channel was ended: too many messages wait on it that the program does not take"
+            .to_owned(),
+        Some("send no more than the program reads; then begin again"),
+    )
 }
 
 /// What carries files cannot be understood.
@@ -293,6 +320,8 @@ mod tests {
             SshSaying::NotStarted,
             SshSaying::HeldUp,
             SshSaying::NoTerminal,
+            SshSaying::NoDisplay,
+            SshSaying::Flooded,
             SshSaying::TargetGone,
             SshSaying::Worn,
             SshSaying::Busy { limit: 10 },
