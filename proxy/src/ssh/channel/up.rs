@@ -1,11 +1,14 @@
-//! One channel's way from the client to the target: bytes, requests and the end, in the order they came.
+//! One channel's way from the client to the target: bytes, requests and the end, in the order they came. Where bytes wait
+//! for the target's window, signals and sizes do not wait behind them.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use policies::words::ssh::SshSaying;
 use recorder::{AppendError, ChannelEvent, Stream};
 use russh::{ChannelWriteHalf, client};
+use tokio::select;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
@@ -41,21 +44,12 @@ impl Up<'_> {
         let mut cell = self.cell;
         loop {
             let sent = match backlog.pop().await {
-                Item::Bytes(data) => self.send(data).await?,
-                Item::Together(together) => self.send(together.freeze()).await?,
-                Item::Resize {
-                    columns,
-                    rows,
-                    cell: new,
-                } => {
-                    let before = std::mem::replace(&mut cell, new);
-                    self.resize((columns, rows), (before, new)).await?
+                Item::Bytes(data) => self.send(data, (backlog, &mut cell)).await?,
+                Item::Together(together) => {
+                    self.send(together.freeze(), (backlog, &mut cell)).await?
                 }
-                Item::Signal(signal) => {
-                    self.tap.event(ChannelEvent::Signal {
-                        name: signal_name(&signal),
-                    })?;
-                    self.write.signal(signal).await.into()
+                request @ (Item::Resize { .. } | Item::Signal(_)) => {
+                    self.request(request, &mut cell).await?
                 }
                 Item::Eof => {
                     self.tap.eof(Stream::Input)?;
@@ -69,6 +63,27 @@ impl Up<'_> {
                 Sent::Gone => return std::future::pending().await,
                 Sent::Unfollowed(words) => return Ok(Ended::Unfollowed(words)),
             }
+        }
+    }
+
+    /// Passes a signal or a size on.
+    async fn request(&self, request: Item, cell: &mut Cell) -> Result<Sent, AppendError> {
+        match request {
+            Item::Resize {
+                columns,
+                rows,
+                cell: new,
+            } => {
+                let before = std::mem::replace(cell, new);
+                self.resize((columns, rows), (before, new)).await
+            }
+            Item::Signal(signal) => {
+                self.tap.event(ChannelEvent::Signal {
+                    name: signal_name(&signal),
+                })?;
+                Ok(self.write.signal(signal).await.into())
+            }
+            Item::Bytes(_) | Item::Together(_) | Item::Eof | Item::Close => Ok(Sent::Done),
         }
     }
 
@@ -91,9 +106,23 @@ impl Up<'_> {
         Ok(resized.await.into())
     }
 
-    async fn send(&self, data: Bytes) -> Result<Sent, AppendError> {
+    /// Sends bytes on. What is urgent behind them goes while they wait.
+    async fn send(
+        &self,
+        data: Bytes,
+        (backlog, cell): (&Backlog, &mut Cell),
+    ) -> Result<Sent, AppendError> {
         let bytes = data.len();
-        let sent = pass(self.tap, self.write, Stream::Input, data).await?;
+        let mut sending = pin!(pass(self.tap, self.write, Stream::Input, data));
+        let sent = loop {
+            let request = select! {
+                biased;
+                sent = &mut sending => break sent?,
+                request = backlog.urgent() => request,
+            };
+            // Where the target is gone, the bytes find that out as well.
+            self.request(request, cell).await?;
+        };
         self.tally.take(bytes);
         Ok(sent)
     }
