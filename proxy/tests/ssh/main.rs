@@ -22,6 +22,7 @@ mod recording;
 mod reverse;
 mod service;
 mod session;
+mod stuffed;
 mod tokens;
 mod unrecorded;
 mod world;

@@ -51,6 +51,8 @@ enum Next {
     Agent,
     /// The display is offered.
     Display(Display),
+    /// More waits for a program than may.
+    Flooded,
     /// The channel is over.
     Over,
 }
@@ -86,7 +88,7 @@ impl Opening {
             while let Some(message) = self.read.wait().await {
                 match self.hear(message) {
                     Next::More | Next::Agent | Next::Display(_) => {}
-                    Next::Run(_) | Next::Malformed(_) | Next::Over => return,
+                    Next::Run(_) | Next::Malformed(_) | Next::Flooded | Next::Over => return,
                 }
             }
         };
@@ -225,7 +227,7 @@ impl Opening {
 
     fn early(&mut self, data: Bytes) -> Next {
         if self.prelude.early.len() >= EARLY_MAX {
-            return Next::Over;
+            return Next::Flooded;
         }
         self.prelude.early.push(data);
         Next::More
@@ -313,6 +315,11 @@ impl Line {
                 Next::Malformed(program) => {
                     let words = SshSaying::Malformed.words();
                     self.refuse(&program, &words, EXIT_REFUSED).await?;
+                    return Ok(None);
+                }
+                Next::Flooded => {
+                    let words = super::pump::flooded(&self.tap)?;
+                    self.opening.decline(&words, EXIT_REFUSED).await;
                     return Ok(None);
                 }
                 Next::Over => {

@@ -15,6 +15,8 @@ pub(super) enum Ended {
     Closed,
     /// What passes cannot be followed any more, or may not pass.
     Unfollowed(Words),
+    /// More waits than may.
+    Flooded,
 }
 
 /// How it went with bytes that were to go on.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use policies::words::ssh::SshSaying;
+use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
 use tokio::select;
@@ -98,11 +100,28 @@ pub(super) async fn run(
     };
     // Neither side may be there any more; then there is nothing to close.
     drop(write.close().await);
-    if let Ended::Unfollowed(words) = ended? {
+    if let Some(words) = cut_off(ended?, tap)? {
         down.voice.say(&words).await;
         down.end(EXIT_REFUSED).await;
     }
     tap.event(ChannelEvent::Closed)
+}
+
+/// What is said where a channel was cut off.
+fn cut_off(ended: Ended, tap: &Tap) -> Result<Option<Words>, AppendError> {
+    match ended {
+        Ended::Closed => Ok(None),
+        Ended::Unfollowed(words) => Ok(Some(words)),
+        Ended::Flooded => flooded(tap).map(Some),
+    }
+}
+
+/// Writes down that a channel is ended because too much waits on it, and gives the words for that.
+pub(super) fn flooded(tap: &Tap) -> Result<Words, AppendError> {
+    let words = SshSaying::Flooded.words();
+    let (code, what) = (words.code, "input");
+    tap.event(ChannelEvent::Refused { code, what })?;
+    Ok(words)
 }
 
 /// What the client sent before its program started.
@@ -161,7 +180,7 @@ async fn drain(
         };
         if !backlog.push(item) {
             tracing::debug!("client.floods");
-            return Ok(Ended::Closed);
+            return Ok(Ended::Flooded);
         }
     }
     std::future::pending().await
