@@ -110,6 +110,34 @@ fn display() -> (TcpListener, u16) {
     (6200..6400).find_map(listen).expect("a free display")
 }
 
+/// As OpenSSH's own client says where a server does not: `X11 forwarding request failed`.
+#[test]
+fn a_target_that_forwards_no_x11_is_told_of() {
+    let world = World::with(&Setting {
+        sshd: "X11Forwarding no\n",
+        ..Setting::default()
+    });
+    world.add_policy(POLICY);
+    world.grant_ssh("10m");
+    let (port, address) = (world.ssh_port(), world.address());
+    let line = [
+        "env",
+        "DISPLAY=127.0.0.1:99.0",
+        "ssh",
+        "-Y",
+        "-p",
+        &port,
+        &address,
+        "echo on",
+    ];
+    let ran = world.alice().output(&line).expect("ssh runs");
+    assert_eq!(out(&ran), "on\n", "{}", err(&ran));
+    assert!(err(&ran).contains("TG637"), "{}", err(&ran));
+    let id = world.ended_sessions()[0]["id"].as_str().map(str::to_owned);
+    let told = world.exported(&id.expect("an id"), "--jsonl");
+    assert!(told.contains("TG637"), "{told}");
+}
+
 #[test]
 fn a_display_is_lent_where_a_policy_says_so() {
     let (tool, file) = xauth();

@@ -258,6 +258,14 @@ impl Down<'_> {
     async fn refused(&mut self) -> Result<bool, AppendError> {
         match self.expected.pop_front() {
             None => Ok(false),
+            Some(Asked::Display) => {
+                // The client heard yes before: only a permit was asked then.
+                let words = SshSaying::NoDisplay.words();
+                let (code, what) = (words.code, "x11");
+                self.tap.event(ChannelEvent::Refused { code, what })?;
+                self.voice.say(&words).await;
+                Ok(false)
+            }
             Some(Asked::Terminal) => {
                 let words = SshSaying::NoTerminal.words();
                 let (code, what) = (words.code, "pty");

@@ -132,8 +132,9 @@ impl Prelude {
         }) = &self.display
         {
             write
-                .request_x11(false, *single, protocol, cookie, *screen)
+                .request_x11(true, *single, protocol, cookie, *screen)
                 .await?;
+            expected.push_back(Asked::Display);
         }
         if let Some(Terminal {
             term,
@@ -165,6 +166,7 @@ impl Prelude {
 /// What the target has yet to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
+    Display,
     Terminal,
     Program,
 }
