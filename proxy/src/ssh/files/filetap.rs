@@ -160,10 +160,10 @@ impl FileTap {
                 followed
             }
         };
-        if let Heard::Pieces(_, next) = &heard
+        if let Heard::Pieces(pieces, next) = &heard
             && !self.keeps
         {
-            let bytes = came.saturating_sub(next.left());
+            let bytes = passed(stream, (came, next), pieces);
             self.scope.passes(stream, bytes);
             state.count(stream, bytes);
         }
@@ -263,6 +263,15 @@ impl FileTap {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many bytes passed of so many that came. To the target those alone go that were not refused; down to the client our
+/// own answers are among the pieces, and nothing is taken out.
+fn passed(stream: Stream, (came, next): (usize, &Next), pieces: &[Bytes]) -> usize {
+    match stream {
+        Stream::Input => pieces.iter().map(Bytes::len).sum(),
+        Stream::Output | Stream::ErrorOutput => came.saturating_sub(next.left()),
     }
 }
 
