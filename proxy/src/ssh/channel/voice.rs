@@ -9,6 +9,7 @@ use policies::acts;
 use policies::words::Words;
 use russh::server::Msg;
 use russh::{ChannelId, ChannelWriteHalf};
+use tokio::task::JoinSet;
 use tokio::time;
 
 /// The extended data type of `stderr` (RFC 4254, section 5.2).
@@ -42,6 +43,17 @@ struct State {
     is_over: bool,
     /// The window has a title of ours, and its own below it.
     is_titled: bool,
+    /// What was begun and waits for the connection. It is not given up before the channel's end: its bytes are off the
+    /// window, which the client gives back only for what it gets.
+    under_way: JoinSet<()>,
+}
+
+impl State {
+    /// Whether something is still under way.
+    fn is_busy(&mut self) -> bool {
+        while self.under_way.try_join_next().is_some() {}
+        !self.under_way.is_empty()
+    }
 }
 
 /// One channel on which we can be heard.
@@ -73,6 +85,7 @@ impl Voice {
         let ending = async {
             let mut state = self.standing.inner.lock().await;
             let was_over = std::mem::replace(&mut state.is_over, true);
+            state.under_way.shutdown().await;
             if !was_over {
                 let said = [own_title(&state), &lines(&words.to_string(), self.screen)];
                 self.writer
@@ -110,22 +123,27 @@ impl Voice {
     }
 
     /// Sends all of it, or nothing where the client has no room: of half a control sequence a terminal takes the
-    /// program's output for the other half. Whether it need not be tried again.
+    /// program's output for the other half. Where the connection takes nothing, it goes as soon as that does. Whether it
+    /// need not be tried again.
     async fn interject(&self, said: impl FnOnce(&State) -> Bytes, is_titled: bool) -> bool {
         let mut state = self.standing.inner.lock().await;
         if state.is_over {
             return true;
         }
         let said = said(&state);
-        if self.writer.writable_packet_size().await < said.len() {
+        if state.is_busy() || self.writer.writable_packet_size().await < said.len() {
             return false;
         }
-        let sending = self.writer.extended_data_bytes(STDERR, said);
-        let is_sent = matches!(time::timeout(SAYING_LIMIT, sending).await, Ok(Ok(())));
-        if is_sent {
-            state.is_titled = is_titled;
+        let writer = Arc::clone(&self.writer);
+        // Fails only where the client has gone.
+        let sending = async move { drop(writer.extended_data_bytes(STDERR, said).await) };
+        state.under_way.spawn(sending);
+        state.is_titled = is_titled;
+        let sent = time::timeout(SAYING_LIMIT, state.under_way.join_next()).await;
+        if sent.is_err() {
+            tracing::debug!("words.wait");
         }
-        is_sent
+        true
     }
 
     /// Says one or more lines.
@@ -147,6 +165,8 @@ impl Voice {
     pub(super) async fn falls_silent(&self) {
         let mut state = self.standing.inner.lock().await;
         let last = Bytes::from_static(own_title(&state));
+        // Behind the end nothing may come.
+        state.under_way.shutdown().await;
         if !std::mem::replace(&mut state.is_over, true) && !last.is_empty() {
             let saying = self.writer.extended_data_bytes(STDERR, last);
             if time::timeout(SAYING_LIMIT, saying).await.is_err() {
@@ -202,7 +222,7 @@ impl Voices {
     /// Says something on every channel, to all at the same time.
     pub async fn say(&self, words: &Words) {
         let voices = self.with(|inner| inner.voices.clone());
-        let mut saying = tokio::task::JoinSet::new();
+        let mut saying = JoinSet::new();
         for (_, voice) in voices {
             let words = words.clone();
             saying.spawn(async move { voice.say(&words).await });
@@ -213,7 +233,7 @@ impl Voices {
     /// Says something on every channel and ends it with this exit status.
     pub async fn say_and_end(&self, words: &Words, status: u32) {
         let voices = self.with(|inner| inner.voices.clone());
-        let mut saying = tokio::task::JoinSet::new();
+        let mut saying = JoinSet::new();
         for (_, voice) in voices {
             let words = words.clone();
             saying.spawn(async move { voice.say_and_end(&words, status).await });
@@ -267,7 +287,95 @@ fn mark(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    use policies::words::Shown;
+    use policies::words::ssh::SshSaying;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+    use russh::keys::{PrivateKey, PublicKeyOrCertificate};
+    use russh::server::{Auth, ChannelOpenHandle, Session};
+    use russh::{Channel, client, server};
+    use tokio::sync::mpsc;
+
     use super::*;
+
+    /// A client that takes nothing more from the first byte on.
+    struct Deaf;
+
+    impl client::Handler for Deaf {
+        type Error = russh::Error;
+
+        async fn check_server_key(
+            &mut self,
+            _: &PublicKeyOrCertificate,
+        ) -> Result<bool, russh::Error> {
+            Ok(true)
+        }
+
+        async fn data(
+            &mut self,
+            _: ChannelId,
+            _: &[u8],
+            _: &mut client::Session,
+        ) -> Result<(), russh::Error> {
+            std::future::pending().await
+        }
+    }
+
+    /// Hands on what is opened with it.
+    struct Opener(mpsc::Sender<Channel<Msg>>);
+
+    impl server::Handler for Opener {
+        type Error = russh::Error;
+
+        async fn auth_none(&mut self, _: &str) -> Result<Auth, russh::Error> {
+            Ok(Auth::Accept)
+        }
+
+        async fn channel_open_session(
+            &mut self,
+            channel: Channel<Msg>,
+            reply: ChannelOpenHandle,
+            _: &mut Session,
+        ) -> Result<(), russh::Error> {
+            reply.accept().await;
+            self.0
+                .send(channel)
+                .await
+                .map_err(|_gone| russh::Error::SendError)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_connection_does_not_take_is_off_the_window_once() {
+        let (near, far) = tokio::io::duplex(4096);
+        let (opener, mut opened) = mpsc::channel(1);
+        let config = server::Config {
+            keys: vec![PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]))],
+            ..server::Config::default()
+        };
+        let serving = server::run_stream(Arc::new(config), near, Opener(opener));
+        // Less than a packet may have: what is writable is the window.
+        let config = Arc::new(client::Config {
+            window_size: 4_000,
+            ..client::Config::default()
+        });
+        let (running, client) = tokio::join!(serving, client::connect_stream(config, far, Deaf));
+        let (_running, mut client) = (running.unwrap(), client.unwrap());
+        assert!(client.authenticate_none("alice").await.unwrap().success());
+        let _line = client.channel_open_session().await.unwrap();
+        let (_read, writer) = opened.recv().await.unwrap().split();
+        let writer = Arc::new(writer);
+        writer.data_bytes(&b"x"[..]).await.unwrap();
+        let stuffing = async { while writer.exit_status(0).await.is_ok() {} };
+        let stuffed = time::timeout(Duration::from_millis(500), stuffing).await;
+        assert!(stuffed.is_err(), "the connection takes nothing");
+        let before = writer.writable_packet_size().await;
+        let voice = Voice::new(Arc::clone(&writer), Screen::Terminal, Standing::default());
+        let words = SshSaying::HeldUp.words();
+        let tried = [voice.break_in(&words).await, voice.break_in(&words).await];
+        assert_eq!(tried, [true, false]);
+        let said = lines(&words.to_string(), Screen::Terminal).len() + "\r\n".len();
+        assert_eq!(before - writer.writable_packet_size().await, said);
+    }
 
     #[test]
     fn each_line_says_who_speaks() {
