@@ -347,7 +347,7 @@ where
         });
         if self.tap.leaving() {
             let last = goodbye::until(passing, begun);
-            return self.pass_last(last, noted, cx);
+            return self.pass_last((last, withheld), noted, cx);
         }
         let begins = passing.get(self.up.scanner.copied());
         self.tap.client_copied(begins.unwrap_or_default());

@@ -2,6 +2,7 @@
 //!
 //! What a client sends there all the same is not forwarded, not asked about, and not told of as if it had been.
 
+use std::ops::Range;
 use std::task::Context;
 
 use recorder::Stream;
@@ -34,14 +35,14 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     A: Account + Bench,
 {
-    /// Passes `last`, which ends with the goodbye.
+    /// Passes `last`, which ends with the goodbye; what is `withheld` of it stands in no frame.
     pub(super) fn pass_last<'n>(
         &mut self,
-        last: &'n [u8],
+        (last, withheld): (&'n [u8], Range<usize>),
         mut noted: Vec<Noted<'n>>,
         cx: &mut Context<'_>,
     ) -> Result<Step, Closed> {
-        noted::put_beyond(&mut self.up.scanner, last, &mut noted);
+        noted::put_beyond(&mut self.up.scanner, (last, withheld), &mut noted);
         self.record(&noted)?;
         self.account.passes(Stream::Input, last.len());
         match self.up.pass(last, self.target, cx) {
