@@ -343,7 +343,11 @@ mod tests {
                 input: InputRecording::Counted,
             },
         };
-        let deadline = feed.clock.instant() + Duration::from_secs(3_600);
+        let deadline = feed
+            .clock
+            .instant()
+            .checked_add(Duration::from_secs(3_600))
+            .unwrap();
         feed.book.bind(session, &Arc::new(terms), deadline);
     }
 
@@ -353,7 +357,9 @@ mod tests {
         let clock = Clock::system();
         let mut feed = Feed::new((Backend::memory(), clock.clone()), Arc::default(), sender);
         let sessions = [1, 2].map(|number| SessionId::new(clock.now(), [number; 10]));
-        sessions.iter().for_each(|session| bound(&feed, *session));
+        for session in sessions {
+            bound(&feed, session);
+        }
         feed.doubtful.extend(feed.book.one(sessions[0]));
         feed.obey(Order::Review).await;
         // Under no grant and no policies, whoever is looked at is over.

@@ -188,12 +188,11 @@ impl Target {
             }
             (now, then) => (now != then).then(|| self.endpoint.clone()),
         };
-        let (endpoint, logins) = match moved {
-            Some(endpoint) => (endpoint, self.logins.clone()),
-            None => {
-                let new = self.logins.difference(&before.logins);
-                (self.endpoint.clone(), new.cloned().collect())
-            }
+        let (endpoint, logins) = if let Some(endpoint) = moved {
+            (endpoint, self.logins.clone())
+        } else {
+            let new = self.logins.difference(&before.logins);
+            (self.endpoint.clone(), new.cloned().collect())
         };
         if logins.is_empty() {
             return None;

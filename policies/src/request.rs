@@ -227,7 +227,7 @@ impl Request {
             );
             shown.push_str(&bound);
             if let Some(database) = &held.database {
-                shown.push_str(&format!("database\n{database}\n"));
+                shown.extend(["database\n", database.as_str(), "\n"]);
             }
         }
         hex(digest::digest(&digest::SHA256, shown.as_bytes()).as_ref())

@@ -163,10 +163,9 @@ pub async fn serve(
         },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
-    let proving = upkeep::prove_ledger(house.broker.clone());
-    upkeep.spawn_on(proving, house.control.handle());
-    let counting = upkeep::write_counted(house.broker.clone());
-    upkeep.spawn_on(counting, house.control.handle());
+    let broker = || house.broker.clone();
+    upkeep.spawn_on(upkeep::prove_ledger(broker()), house.control.handle());
+    upkeep.spawn_on(upkeep::write_counted(broker()), house.control.handle());
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
     doors.accept(&config, &house, listeners, &mut upkeep);
     info!("server.ready");

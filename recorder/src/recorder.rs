@@ -225,7 +225,9 @@ impl Recorder {
         }
         let Err(error) = sync_dir(&self.shared.dir) else {
             unnamed.store(0, Ordering::Relaxed);
-            born.iter().for_each(|one| one.entry_is_on_disk());
+            for one in born {
+                one.entry_is_on_disk();
+            }
             return Vec::new();
         };
         if unnamed.fetch_add(1, Ordering::Relaxed) < UNNAMED_MAX {

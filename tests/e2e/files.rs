@@ -233,10 +233,8 @@ fn a_name_that_a_rule_closes_is_not_even_looked_at() {
 fn what_is_refused_is_not_counted_as_passed() {
     let desk = Desk::bound();
     let far = format!("{}/{}", desk.at("other"), "long".repeat(50));
-    let lines: String = (0..200)
-        .map(|each| format!("-mkdir {far}{each}\n"))
-        .collect();
-    let tried = desk.sftp(&lines);
+    let lines: Vec<String> = (0..200).map(|each| format!("-mkdir {far}{each}")).collect();
+    let tried = desk.sftp(&lines.join("\n"));
     assert!(tried.status.success(), "{}", err(&tried));
     let sessions = desk.world.ended_sessions();
     let passed = sessions[0]["end"]["counters"]["to_target"].as_u64();

@@ -271,10 +271,8 @@ fn a_server_is_known_by_its_ca_and_its_name() {
     kept_away(&world, "named", ("by_address", " is not for the name"));
 }
 
-#[test]
-fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
-    let world = World::new();
-    let desk = Desk::set_up(&world);
+/// What servers show: the right one, and one for each way to be wrong.
+fn shown_certificates(desk: &Desk) {
     let name = format!("DNS:{NAME}");
     desk.server("ours", "right", &name, LONG);
     desk.server("another", "another_ca", &name, LONG);
@@ -305,6 +303,13 @@ fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
         format!("-addext subjectAltName={name} -addext basicConstraints=critical,CA:TRUE");
     desk.sign("another", "another_authority", &authority, LONG);
     desk.sign("ours", "our_authority", &authority, LONG);
+}
+
+#[test]
+fn who_is_not_the_server_of_that_ca_and_name_hears_nothing() {
+    let world = World::new();
+    let desk = Desk::set_up(&world);
+    shown_certificates(&desk);
     shows(&world, &desk, "right", None);
     add(
         &world,

@@ -62,9 +62,9 @@ fn an_upload_waits_for_a_database_behind_a_host_and_arrives_whole() {
          $$ begin if new.id = 0 then perform pg_sleep(4); end if; return new; end $$;
          create trigger slow before insert on taken for each row execute function slow();",
     );
-    let rows: String = (0..ROWS)
-        .map(|id| format!("{id}\t{}\n", "x".repeat(LONG)))
-        .collect();
+    let long = "x".repeat(LONG);
+    let rows = (0..ROWS).flat_map(|id| [id.to_string(), format!("\t{long}\n")]);
+    let rows = rows.collect::<String>();
     let (file, back) = (world.dir().join("rows"), world.dir().join("back"));
     fs::write(&file, &rows).expect("a file is written");
     world.grant_pg("10m");

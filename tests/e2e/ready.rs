@@ -12,6 +12,9 @@ use tests::{World, binary};
 
 use crate::{err, out};
 
+/// How a file is spoiled, and by what the answer can be told.
+type Spoiled<'a> = (&'a dyn Fn(&Path), [&'a str; 2]);
+
 /// Runs a verb of the server, which ends by itself.
 fn ran(world: &World, verb: &str) -> Output {
     let mut command = Command::new("timeout");
@@ -86,71 +89,55 @@ fn what_a_start_needs_is_looked_at_where_the_configuration_names_it() {
     let passphrase = world.config_dir().join("passphrase");
     let ca = world.state_dir().join("authority");
     let key = ca.join("ssh-user-ca-1");
-    let mode = |path: &Path, mode: u32| {
-        let mode = fs::Permissions::from_mode(mode);
-        fs::set_permissions(path, mode).expect("it is set");
-    };
-    let by_passphrase = "authority.passphrase_file: ";
     let another = |path: &Path| {
         fs::write(path, "correct horse battery staple correct\n").expect("it is written");
     };
-    check(
-        &world,
-        &passphrase,
-        another,
-        &[by_passphrase, "TG707", "does not open"],
-    );
-    check(
-        &world,
-        &passphrase,
-        |path| mode(path, 0o644),
-        &[by_passphrase, "TG713", "chmod o="],
-    );
-    let gone = |path: &Path| fs::remove_file(path).expect("it is removed");
-    check(
-        &world,
-        &passphrase,
-        gone,
-        &[by_passphrase, "TG709", "restore"],
-    );
-    let by_state = "server.state_dir: ";
-    check(
-        &world,
-        &key,
-        |path| mode(path, 0o640),
-        &[by_state, "TG707", "can be read by others"],
-    );
-    check(&world, &key, gone, &[by_state, "TG709", "ssh-user-ca-1"]);
+    let copied = |from: &str, to: &Path| {
+        let from = fs::read(ca.join(from)).expect("it is there");
+        fs::write(to, from).expect("it is written");
+    };
     // With the mode that it has.
     let public = |path: &Path| {
         let public = fs::read(path.with_extension("pub")).expect("it is there");
         fs::write(path, public).expect("it is written");
     };
-    check(&world, &key, public, &[by_state, "TG709", "ssh-user-ca-1"]);
-    let copied = |from: &str, to: &Path| {
-        let from = fs::read(ca.join(from)).expect("it is there");
-        fs::write(to, from).expect("it is written");
-    };
     let seal = |path: &Path| copied("recording-seal-1", path);
-    check(
-        &world,
-        &key,
-        seal,
-        &[by_state, "TG707", "is not the one of that name"],
-    );
     let login = |path: &Path| copied("x509-login-ca-1.crt", path);
-    check(
-        &world,
-        &ca.join("x509-target-ca-1.crt"),
-        login,
-        &[
-            by_state,
-            "TG707",
-            "is not the certificate of the key beside it",
-        ],
-    );
+    let read_by_all = |path: &Path| set_mode(path, 0o644);
+    let read_by_group = |path: &Path| set_mode(path, 0o640);
+    let spoiled: [Spoiled<'_>; 3] = [
+        (&another, ["TG707", "does not open"]),
+        (&read_by_all, ["TG713", "chmod o="]),
+        (&gone, ["TG709", "restore"]),
+    ];
+    for (spoil, [code, why]) in spoiled {
+        let told = ["authority.passphrase_file: ", code, why];
+        check(&world, &passphrase, spoil, &told);
+    }
+    let spoiled: [Spoiled<'_>; 4] = [
+        (&read_by_group, ["TG707", "can be read by others"]),
+        (&gone, ["TG709", "ssh-user-ca-1"]),
+        (&public, ["TG709", "ssh-user-ca-1"]),
+        (&seal, ["TG707", "is not the one of that name"]),
+    ];
+    for (spoil, [code, why]) in spoiled {
+        check(&world, &key, spoil, &["server.state_dir: ", code, why]);
+    }
+    let why = "is not the certificate of the key beside it";
+    let told = ["server.state_dir: ", "TG707", why];
+    check(&world, &ca.join("x509-target-ca-1.crt"), login, &told);
     let store = world.state_dir().join("store.sqlite");
-    check(&world, &store, gone, &[by_state, "TG709", "store.sqlite"]);
+    let told = ["server.state_dir: ", "TG709", "store.sqlite"];
+    check(&world, &store, gone, &told);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    let mode = fs::Permissions::from_mode(mode);
+    fs::set_permissions(path, mode).expect("it is set");
+}
+
+fn gone(path: &Path) {
+    fs::remove_file(path).expect("it is removed");
 }
 
 #[test]

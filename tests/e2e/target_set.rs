@@ -143,12 +143,12 @@ fn a_host_that_was_made_anew_is_believed_by_the_fingerprint_that_its_console_say
     let again = ["web1", "--host-key"];
     refused(&world, &again, Some(7), &["it shows what is pinned"]);
     within.signal("KILL");
-    let changes = changes(&world);
-    let [changed] = changes.as_slice() else {
-        panic!("{changes:?}");
+    let log = changes(&world);
+    let [line] = log.as_slice() else {
+        panic!("{log:?}");
     };
-    assert_eq!(changed["appended"]["by"], "bob");
-    let told = &changed["appended"]["changes"][0];
+    assert_eq!(line["appended"]["by"], "bob");
+    let told = &line["appended"]["changes"][0];
     let key = |place: &Value| place["host_key"]["keys"][0].as_str().map(str::to_owned);
     let (was, is) = (key(&told["was"]["place"]), key(&told["target"]["endpoint"]));
     assert!(was.is_some() && is.is_some() && was != is, "{told}");

@@ -117,11 +117,11 @@ fn literals(code: &str) -> Vec<Literal<'_>> {
 
 /// Whether three words in lower case follow each other.
 fn is_sentence(text: &str) -> bool {
-    let is_word = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase());
+    let is_word = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase());
     let words: Vec<&str> = text.split(' ').collect();
     words
         .windows(3)
-        .any(|three| three.iter().all(|word| is_word(&word)))
+        .any(|three| three.iter().all(|word| is_word(word)))
 }
 
 fn is_looked_at(source: &Source) -> bool {

@@ -198,14 +198,18 @@ async fn what_is_no_text_any_more_is_found_and_does_not_stop_the_start() {
 #[tokio::test]
 async fn the_lines_around_one_that_cannot_be_read_are_shown() {
     let scratch = Scratch::new().await;
-    let broken = "UPDATE ledger SET body = '{\"x\":' WHERE seq = 2";
-    let broker = started(scratch.altered(broken).await).await.unwrap();
+    let alter = "UPDATE ledger SET body = '{\"x\":' WHERE seq = 2";
+    let broker = started(scratch.altered(alter).await).await.unwrap();
     let lines = broker.audit(&caller("root"), 0, 100).await.unwrap();
     let raw = broker.audit_lines(&caller("root"), 0, 100).await.unwrap();
     assert_eq!(lines.len(), raw.len());
-    for (line, raw) in lines.iter().zip(&raw) {
+    for (line, stored) in lines.iter().zip(&raw) {
         let is_stand_in = matches!(line.event.happening, Happening::EvidenceDiffered { .. });
-        assert_eq!((line.seq, is_stand_in), (raw.seq, raw.seq == 2), "{line:?}");
+        assert_eq!(
+            (line.seq, is_stand_in),
+            (stored.seq, stored.seq == 2),
+            "{line:?}"
+        );
     }
     assert_eq!(raw[1].body, "{\"x\":");
     assert_eq!(lines[1].event.at, lines[0].event.at);

@@ -188,7 +188,8 @@ async fn a_role_is_where_its_target_is_unless_that_is_another_machine() {
         world.changed("orders", at(host)).await.unwrap();
         let admission = admitted(&world).await;
         let terms = admission.permit.terms();
-        world.broker.need_role(terms).await.unwrap();
+        let needed = world.broker.need_role(admission.session, terms).await;
+        needed.unwrap();
         assert_eq!(database.done(), Vec::<String>::new(), "it is there");
     }
     world.changed("orders", at(host(5434, "ef"))).await.unwrap();
@@ -371,7 +372,8 @@ async fn who_starts_anew_knows_which_roles_there_may_be() {
 /// Puts policies in force that say the same in other words.
 async fn apply_others(world: &World) {
     let mut texts = library();
-    texts.documents[0].text.push_str("\n// In other words.\n");
+    let first = texts.documents.first_mut().unwrap();
+    first.text.push_str("\n// In other words.\n");
     let applied = world.broker.apply_policies(&caller("root"), texts).await;
     applied.unwrap();
 }

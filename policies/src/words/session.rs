@@ -225,14 +225,7 @@ impl Shown for Missed<'_> {
                 format!("`{target}` is reached through another target, which {}: nothing was sent to `{target}`", front.fact()),
             )
             .hint(format!("ask an administrator to run: tidegate target test {target}")),
-            Unreachable::Impostor => Words::new(
-                "TG402",
-                format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),
-            )
-            .hint(format!(
-                "ask an administrator to run: tidegate target test {target};  if it was made anew on purpose, they give its new key \
-                 or certificate: tidegate target set {target}"
-            )),
+            Unreachable::Impostor => impostor(target),
             Unreachable::Handshake(fault) => failed(target, fault.fact()),
             Unreachable::Refused => unaccepted(
                 target,
@@ -275,6 +268,18 @@ impl Shown for Missed<'_> {
             .hint("ask an administrator to run: tidegate doctor"),
         }
     }
+}
+
+/// What answers is not it.
+fn impostor(target: &TargetName) -> Words {
+    Words::new(
+        "TG402",
+        format!("what answers at the address of `{target}` is not `{target}`: nothing was sent to it"),
+    )
+    .hint(format!(
+        "ask an administrator to run: tidegate target test {target};  if it was made anew on purpose, they give its new key or \
+         certificate: tidegate target set {target}"
+    ))
 }
 
 /// It lets nobody in with what tidegate shows.

@@ -76,9 +76,8 @@ async fn last(channel: &mut Channel<Msg>) -> (String, Option<u32>) {
             }
         }
     };
-    time::timeout(Duration::from_secs(5), closing)
-        .await
-        .expect("it is closed");
+    let closed = time::timeout(Duration::from_secs(5), closing).await;
+    assert!(closed.is_ok(), "it is closed");
     (said, status)
 }
 
@@ -143,7 +142,7 @@ impl Handler for Taker {
 fn who_asks_much_of_a_connection_that_came_in_at_the_target_is_shown_out() {
     let world = World::with("asks", &[Capability::ReversePort]);
     let is_out = world.runtime.block_on(async {
-        let (taker, mut taken) = mpsc::channel(1);
+        let (taker, mut channels) = mpsc::channel(1);
         let client = world.connect_with("root+web1", Taker(taker)).await;
         let port = client.tcpip_forward("localhost", 0).await.unwrap();
         let port = u16::try_from(port).unwrap();
@@ -152,7 +151,7 @@ fn who_asks_much_of_a_connection_that_came_in_at_the_target_is_shown_out() {
             stream.write_all(b"hello").unwrap();
             stream
         });
-        let channel = taken.recv().await.unwrap();
+        let channel = channels.recv().await.unwrap();
         let _stream = comes.join().unwrap();
         for _each in 0..20_000 {
             if channel.window_change(80, 25, 0, 0).await.is_err() {

@@ -65,13 +65,14 @@ impl Ends {
                     }
                 },
             },
-            b'B' => match bound(behind) {
-                Some([portal, name]) => self.binds(portal, name),
-                None => {
+            b'B' => {
+                if let Some([portal, name]) = bound(behind) {
+                    self.binds(portal, name)
+                } else {
                     self.portal = None;
                     false
                 }
-            },
+            }
             b'E' => {
                 let portal = body.and_then(|body| wire::execute(body).ok());
                 portal.is_some() && portal == self.portal.as_deref()

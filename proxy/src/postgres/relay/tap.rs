@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use policies::words::recordings::{Since, notices};
 use policies::words::{Words, seconding};
-use recorder::{AppendError, Frame, StatementKind, Stream};
+use recorder::{AppendError, Frame, StatementKind};
 
 use super::account::Account;
 use super::copy::{Copies, CopyEnd, Way};
@@ -23,9 +23,10 @@ use super::pipeline::{Fault, Owed, Pipeline, Statement, may_call};
 use super::settings::Settings;
 use crate::postgres::gate::{Refusal, Standing};
 use crate::postgres::statement::redact::Transaction;
-use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::{Message, Scanner};
 use crate::postgres::wire::{self, HEADER, Header, Side, Violation};
+
+mod greeting;
 
 /// Follows one session.
 #[derive(Debug)]
@@ -99,51 +100,6 @@ impl Tap {
             is_parsed: self.unnamed.1,
             next: self.next,
         }
-    }
-
-    /// Takes the notices that came as the target let us in, before they are forwarded. Those that there is no
-    /// budget for are dropped.
-    pub(crate) fn greeted(
-        &mut self,
-        notices: &mut Notices,
-        account: &impl Account,
-    ) -> Result<(), AppendError> {
-        if notices.count == 0 {
-            return Ok(());
-        }
-        let bytes = u64::try_from(notices.bytes.len()).unwrap_or(u64::MAX);
-        if let Some(words) = account.spends(0, bytes, 0) {
-            *notices = Notices::default();
-            return account.record_all(&[Frame::Note {
-                code: words.code,
-                text: &words.what,
-            }]);
-        }
-        account.passes(Stream::Output, notices.bytes.len());
-        self.notices = self.notices.saturating_add(notices.count);
-        Ok(())
-    }
-
-    /// Takes the settings that the target tells of as it lets us in, before they are forwarded: the bodies of its
-    /// `ParameterStatus` messages.
-    pub(crate) fn begins_with<'a>(
-        &mut self,
-        statuses: impl IntoIterator<Item = &'a [u8]>,
-        account: &impl Account,
-    ) -> Result<(), AppendError> {
-        for body in statuses {
-            let status = Message {
-                kind: b'S',
-                length: u32::try_from(body.len()).unwrap_or(u32::MAX),
-                body,
-                digest: None,
-                data: &[],
-            };
-            if let Some(text) = self.settings.changed(&status, Since::Beginning) {
-                account.record_all(&[Noted::Told("setting", text).frame()])?;
-            }
-        }
-        Ok(())
     }
 
     /// Takes a message of the client, before it is forwarded.

@@ -116,21 +116,21 @@ async fn remove_at(
     // Whatever one of these comes to, the next is tried: it may take more from the role than that left.
     let lent = Box::pin(undo_as_others(&mut admin, &search, (place, endpoint), key));
     let lent = within(BEFORE_LIMIT, lent).await;
-    let shut = shut(&mut admin, &search, (place, endpoint), key).await;
+    let closing = shut(&mut admin, &search, (place, endpoint), key).await;
     let sql = role::end(place, admin.version());
     let ended = backends::end_all(&mut admin, &sql).await;
     if ended.is_err() {
         admin.run("rollback").await?;
     }
     // Before anything at other hosts: it needs none of them, and one that is behind holds nothing up here.
-    let left = &mut removed.remains;
-    let prepared = prepared::undo(&mut admin, &search, (place, endpoint), key, left);
+    let others = &mut removed.remains;
+    let prepared = prepared::undo(&mut admin, &search, (place, endpoint), key, others);
     let prepared = within(BEFORE_LIMIT, Box::pin(prepared)).await;
     let elsewhere = Box::pin(backends::end_elsewhere((place, endpoint), key));
     let elsewhere = within(BEFORE_LIMIT, elsewhere).await;
     let handing = (&mut removed, closed);
     let handed = hand_over_all(&mut admin, (place, endpoint, oid), handing, key).await;
-    removed.prepared = [&lent, &shut, &prepared].into_iter().map(counted).sum();
+    removed.prepared = [&lent, &closing, &prepared].into_iter().map(counted).sum();
     removed.backends = counted(&ended).saturating_add(counted(&elsewhere));
     // Whatever failed: what was ended is not found again, and without the role nothing of what remains.
     let kept = parting.2.keep(&removed).await;
@@ -138,7 +138,7 @@ async fn remove_at(
     // With the role, a standby would forget whose its processes are.
     handed
         .and(lent)
-        .and(shut)
+        .and(closing)
         .and(prepared)
         .and(ended)
         .and(elsewhere)?;

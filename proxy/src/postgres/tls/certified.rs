@@ -48,14 +48,13 @@ impl Certified {
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
     ) -> Error {
-        match refused {
-            Error::InvalidCertificate(found)
-                if is_odd(&found) && !signed::is_by(&self.cas, leaf, others, self.algorithms) =>
-            {
-                CertificateError::Other(OtherError(Arc::new(Unproven(found)))).into()
-            }
-            told => told,
+        if let Error::InvalidCertificate(found) = &refused
+            && is_odd(found)
+            && !signed::is_by(&self.cas, leaf, others, self.algorithms)
+        {
+            return CertificateError::Other(OtherError(Arc::new(Unproven(found.clone())))).into();
         }
+        refused
     }
 }
 

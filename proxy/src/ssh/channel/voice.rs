@@ -347,7 +347,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_connection_does_not_take_is_off_the_window_once() {
         let (near, far) = tokio::io::duplex(4096);
-        let (opener, mut opened) = mpsc::channel(1);
+        let (opener, mut channels) = mpsc::channel(1);
         let config = server::Config {
             keys: vec![PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]))],
             ..server::Config::default()
@@ -358,11 +358,12 @@ mod tests {
             window_size: 4_000,
             ..client::Config::default()
         });
-        let (running, client) = tokio::join!(serving, client::connect_stream(config, far, Deaf));
-        let (_running, mut client) = (running.unwrap(), client.unwrap());
+        let connecting = client::connect_stream(config, far, Deaf);
+        let (running, connected) = tokio::join!(serving, connecting);
+        let (_running, mut client) = (running.unwrap(), connected.unwrap());
         assert!(client.authenticate_none("alice").await.unwrap().success());
         let _line = client.channel_open_session().await.unwrap();
-        let (_read, writer) = opened.recv().await.unwrap().split();
+        let (_read, writer) = channels.recv().await.unwrap().split();
         let writer = Arc::new(writer);
         writer.data_bytes(&b"x"[..]).await.unwrap();
         let stuffing = async { while writer.exit_status(0).await.is_ok() {} };
@@ -373,8 +374,11 @@ mod tests {
         let words = SshSaying::HeldUp.words();
         let tried = [voice.break_in(&words).await, voice.break_in(&words).await];
         assert_eq!(tried, [true, false]);
-        let said = lines(&words.to_string(), Screen::Terminal).len() + "\r\n".len();
-        assert_eq!(before - writer.writable_packet_size().await, said);
+        let said = lines(&words.to_string(), Screen::Terminal)
+            .len()
+            .saturating_add("\r\n".len());
+        let after = writer.writable_packet_size().await;
+        assert_eq!(before.saturating_sub(after), said);
     }
 
     #[test]

@@ -136,10 +136,10 @@ impl Conduit<'_> {
         }?;
         let ended = [&up_ended, &down_ended];
         let is_over = ended.iter().all(|ended| ended.load(Ordering::Relaxed));
-        Ok(match outcome {
-            Outcome::Closed if is_over => Outcome::Over,
-            outcome => outcome,
-        })
+        if is_over && matches!(outcome, Outcome::Closed) {
+            return Ok(Outcome::Over);
+        }
+        Ok(outcome)
     }
 
     /// Writes down how it ended. What there is to say of it is given back.

@@ -286,8 +286,8 @@ mod tests {
         // What can go is under way before the rest comes.
         let (first, _) = write(&outbox, much / 2).await;
         tokio::task::yield_now().await;
-        let (rest, _) = write(&outbox, much - much / 2).await;
-        (outbox, carrying, first + rest)
+        let (rest, _) = write(&outbox, much.saturating_sub(much / 2)).await;
+        (outbox, carrying, first.saturating_add(rest))
     }
 
     #[tokio::test(start_paused = true)]
