@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use policies::Office;
+use policies::words::evidence;
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Appended, Draft, Revision};
@@ -116,7 +117,7 @@ fn read(body: &str, before: Timestamp) -> Event {
     serde_json::from_str(body).unwrap_or_else(|_unreadable| Event {
         at: before,
         happening: Happening::EvidenceDiffered {
-            what: "what is written here cannot be read".to_owned(),
+            what: evidence::UNREADABLE_LINE.to_owned(),
         },
     })
 }

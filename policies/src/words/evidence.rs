@@ -26,6 +26,9 @@ pub fn showed(key: &str, left_out: u64) -> String {
 pub const NO_CHECKPOINT: &str =
     "the checkpoint of log and ledger is gone, cannot be read, or is not the authority's";
 
+/// In the place of a line of the ledger that cannot be read.
+pub const UNREADABLE_LINE: &str = "what is written here cannot be read";
+
 /// The ledger was written anew.
 pub fn ledger_differs(seq: u64) -> String {
     format!("the ledger up to line {seq} is not the one that was signed")

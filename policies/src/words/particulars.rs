@@ -196,6 +196,15 @@ pub struct Ends<'a> {
     pub stranded: &'a [String],
 }
 
+/// The command that pins what a host shows: a host key or certificates, under the flag of those.
+pub fn pinning(name: &str, addrs: &[String], (flag, prints): (&str, &str)) -> String {
+    let moved = match addrs {
+        [] => String::new(),
+        some => format!(" --addr {}", some.join(",")),
+    };
+    format!("tidegate target set {name}{moved} {flag} {prints}")
+}
+
 /// Asked before something ends by a change.
 pub fn question(name: &str, lines: &[String], ends: Ends<'_>) -> String {
     let mut said = vec![format!("{name}:")];

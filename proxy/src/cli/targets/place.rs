@@ -104,14 +104,14 @@ fn pinning(
     (name, ssh, addr): (&TargetName, &SshEndpoint, &HostPort),
     host_keys: &[HostKeySeen],
 ) -> String {
-    let moved = (*addr != ssh.addr).then(|| format!(" --addr {addr}"));
+    let moved: Vec<String> = (*addr != ssh.addr)
+        .then(|| addr.to_string())
+        .into_iter()
+        .collect();
     let best = host_keys.iter().find(|seen| kind(seen) == "ssh-ed25519");
     let print = best.or(host_keys.first()).map(|seen| &seen.fingerprint);
-    format!(
-        "tidegate target set {name}{} --host-key {}",
-        moved.unwrap_or_default(),
-        print.map(|print| harmless::line(print)).unwrap_or_default()
-    )
+    let print = print.map(|print| harmless::line(print)).unwrap_or_default();
+    words::pinning(name.as_str(), &moved, ("--host-key", &print))
 }
 
 fn kind(seen: &HostKeySeen) -> &str {
@@ -225,16 +225,12 @@ async fn met(
 /// What pins the certificates of these hosts.
 fn command(name: &TargetName, args: &SetArgs, hosts: &[PostgresHost]) -> String {
     let addrs: Vec<String> = args.addr.iter().map(ToString::to_string).collect();
-    let moved = match addrs.as_slice() {
-        [] => String::new(),
-        some => format!(" --addr {}", some.join(",")),
-    };
     let prints = hosts.iter().map(|host| match &host.server {
         ServerPin::Certificate { sha256 } => harmless::line(sha256),
         ServerPin::Authority { .. } => "HEX".to_owned(),
     });
     let prints = prints.collect::<Vec<_>>().join(",");
-    format!("tidegate target set {name}{moved} --server-cert-sha256 {prints}")
+    words::pinning(name.as_str(), &addrs, ("--server-cert-sha256", &prints))
 }
 
 /// The certificate that a host shows to the bastion.
