@@ -98,7 +98,12 @@ impl KeyName {
         let key = sealed.public_key().key_data();
         match self {
             Self::SshHost | Self::RecordingSeal if key.is_ed25519() => Ok(()),
-            Self::SshUserCa | Self::SshLoginCa | Self::SshHostCa if point(key).is_some() => Ok(()),
+            // An authority that was made with Ed25519 keys keeps them.
+            Self::SshUserCa | Self::SshLoginCa | Self::SshHostCa
+                if point(key).is_some() || key.is_ed25519() =>
+            {
+                Ok(())
+            }
             Self::X509TargetCa | Self::X509LoginCa => {
                 let point = point(key).ok_or(OpenError::Kind { path })?;
                 let path = certificate_path(dir, self);

@@ -53,6 +53,16 @@ impl Retired {
         }
         let mut targets = self.0.clone();
         targets.extend(facts.targets.clone());
+        // Whoever cleans up goes as whom it was gone before, also where nobody else may any more.
+        let mut next = jump.cloned();
+        for _hop in 0..JUMPS_MAX {
+            let Some(jump) = next else { break };
+            let Some(front) = targets.get_mut(&jump.target) else {
+                break;
+            };
+            Arc::make_mut(front).logins.insert(jump.login);
+            next = front.jump().cloned();
+        }
         let unlocked = Facts {
             targets,
             ..Facts::default()

@@ -221,6 +221,8 @@ impl Recorder {
     fn name(&self, born: &[&Arc<Live>]) -> Vec<Stopped> {
         let unnamed = &self.shared.unnamed;
         if born.is_empty() {
+            // Whatever failed for those before says nothing of the next.
+            unnamed.store(0, Ordering::Relaxed);
             return Vec::new();
         }
         let Err(error) = sync_dir(&self.shared.dir) else {

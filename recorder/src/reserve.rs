@@ -66,12 +66,15 @@ impl Reserve {
         Ok(())
     }
 
-    /// Sets the space aside once more where somebody has removed the file of a disk that is nearly full. What is live
-    /// goes on, so it is tried whatever room there is.
+    /// Sets the space aside once more where somebody has removed the file of a disk that is nearly full. Not the last of
+    /// it: what is live would meet a full disk while it is tried.
     pub(crate) fn replace(&self) -> io::Result<()> {
         // In this order: whoever gives it up says so before the file goes.
         if self.path.try_exists()? || self.is_spent() {
             return Ok(());
+        }
+        if free(&self.dir)? < self.size().saturating_mul(2) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         let replaced = self.file().and_then(|file| set_aside(&file, self.size()));
         if replaced.is_err() || self.is_spent() {

@@ -229,25 +229,26 @@ fn what_is_wrong_with_the_files_is_seen_without_the_passphrase_and_at_once() {
     assert_eq!(seen(), []);
     set_mode(&file("ssh-user-ca-1"), 0o640);
     fs::write(file("ssh-login-ca-1"), "nonsense").unwrap();
-    fs::copy(file("recording-seal-1"), file("ssh-host-ca-1")).unwrap();
-    fs::remove_file(file("ssh-host-1")).unwrap();
+    fs::copy(file("ssh-host-ca-1"), file("ssh-host-1")).unwrap();
     fs::copy(file("x509-login-ca-1.crt"), file("x509-target-ca-1.crt")).unwrap();
     fs::remove_file(file("x509-login-ca-1")).unwrap();
     let plain = Ed25519Key::generate(&mut Dice::new(1), "x").unwrap();
     let plain = plain.to_openssh(russh::keys::ssh_key::LineEnding::LF);
     fs::write(file("recording-seal-1"), plain.unwrap()).unwrap();
-    // Of `ssh-host` there may be none.
     assert_eq!(
         seen(),
         [
             ("exposed", file("ssh-user-ca-1")),
             ("format", file("ssh-login-ca-1")),
-            ("kind", file("ssh-host-ca-1")),
+            ("kind", file("ssh-host-1")),
             ("certificate", file("x509-target-ca-1.crt")),
             ("read", file("x509-login-ca-1")),
             ("plain", file("recording-seal-1")),
         ]
     );
+    // Of this one there may be none.
+    fs::remove_file(file("ssh-host-1")).unwrap();
+    assert!(!seen().contains(&("read", file("ssh-host-1"))));
     let nowhere = file("nowhere");
     let seen = Keys::look(&nowhere);
     assert!(
@@ -314,6 +315,8 @@ fn an_authority_that_was_made_with_ed25519_keys_keeps_them() {
     file::write(&bench.dir(), name, &older, &bench.passphrase, &mut dice).unwrap();
     let keys = bench.open().unwrap();
     assert_eq!(keys.ssh_user_ca.public(), older.public_key());
+    let odd = Keys::look(&bench.dir());
+    assert!(odd.is_empty(), "{odd:?}");
     for signer in [&keys.ssh_user_ca, &keys.ssh_login_ca] {
         let signature = signature::Signer::try_sign(signer, b"x").unwrap();
         let public = signer.public().key_data();

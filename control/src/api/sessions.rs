@@ -117,11 +117,8 @@ pub(crate) async fn kill(
 ) -> Result<Json<Ended>, Refused> {
     let broker = &house.parts.broker;
     let deed = ("kill session", id.as_str());
-    let id = match id.as_str() {
-        "last" => called(broker, &caller, "last").await,
-        one => broker.find_live(&caller, one).await,
-    };
-    let id = broker.audited(&caller, deed, id).await?;
+    let live = broker.find_live(&caller, &id).await;
+    let id = broker.audited(&caller, deed, live).await?;
     let ending: Ending = body.read().await?;
     broker.kill_session(&caller, id, ending.reason).await?;
     Ok(Json(Ended::of(id.to_string(), vec![id])))

@@ -44,7 +44,8 @@ impl Broker {
         limit: u32,
     ) -> Result<Vec<Line>, BrokerError> {
         let stored = self.audit_lines(caller, seen, limit).await?;
-        let mut before = Timestamp::UNIX_EPOCH;
+        let readable = stored.iter().find_map(|one| parsed(&one.body));
+        let mut before = readable.map_or(Timestamp::UNIX_EPOCH, |event| event.at);
         let line = |stored: &chain::Stored| {
             let event = read(&stored.body, before);
             before = event.at;
@@ -111,10 +112,15 @@ impl Broker {
     }
 }
 
+fn parsed(body: &str) -> Option<Event> {
+    serde_json::from_str(body).ok()
+}
+
 /// What a line says. Where somebody or a disk changed it, or a newer version wrote it, that stands in its place, at the
-/// time of the line before: whoever looks for who changed it has to see the lines around it.
+/// time of the line before (of the first that can be read, where there is none): whoever looks for who changed it has to
+/// see the lines around it.
 fn read(body: &str, before: Timestamp) -> Event {
-    serde_json::from_str(body).unwrap_or_else(|_unreadable| Event {
+    parsed(body).unwrap_or_else(|| Event {
         at: before,
         happening: Happening::EvidenceDiffered {
             what: evidence::UNREADABLE_LINE.to_owned(),

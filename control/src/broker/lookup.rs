@@ -83,12 +83,18 @@ impl Broker {
 
     /// The session that is to be ended: of a whole id it is known from memory, as a cut waits for no disk. The beginning
     /// of one is looked for in the ledger, where the session meant may be one that is over; only where that does not
-    /// answer, or does not hold it yet, among the live ones that the caller may end.
+    /// answer, or does not hold it yet, among the live ones that the caller may end. `last` is the newest of those.
     ///
     /// # Errors
     ///
     /// As [`Broker::find_request`].
     pub async fn find_live(&self, caller: &Caller, text: &str) -> Result<SessionId, BrokerError> {
+        if text == "last" {
+            let newest = self.live_of(caller).into_iter().max();
+            return newest.ok_or_else(|| BrokerError::NotFound {
+                what: text.to_owned(),
+            });
+        }
         let prefix = checked(SessionId::PREFIX, text)?;
         if let Ok(id) = prefix.parse::<SessionId>()
             && self.owner_of_live(caller, id).is_some()
@@ -107,15 +113,20 @@ impl Broker {
         if !may_live {
             return Err(unanswered);
         }
-        let live = self.inner.book.all().into_iter();
-        let theirs = live.map(|(id, _terms)| id).filter(|id| {
-            id.to_string().starts_with(&prefix) && self.owner_of_live(caller, *id).is_some()
-        });
-        let theirs: Vec<SessionId> = theirs.collect();
+        let mut theirs = self.live_of(caller);
+        theirs.retain(|id| id.to_string().starts_with(&prefix));
         if theirs.is_empty() {
             return Err(unanswered);
         }
         only(text, theirs.into_iter())
+    }
+
+    /// The live sessions that the caller may end.
+    fn live_of(&self, caller: &Caller) -> Vec<SessionId> {
+        let live = self.inner.book.all().into_iter();
+        live.map(|(id, _terms)| id)
+            .filter(|id| self.owner_of_live(caller, *id).is_some())
+            .collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Whether it is there is for whoever asks; here is only whether it can be so, and what ends by it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use policies::words::broker::{Conflict, Invalid};
@@ -10,6 +11,7 @@ use policies::words::target::TargetFault;
 use policies::{Login, Office, Particulars, SessionId, Target, TargetName, Terms};
 
 use super::grants::orphans;
+use super::policy::Before;
 use super::targets::{known, reachable, sound};
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, Sealed};
@@ -56,7 +58,8 @@ impl Broker {
         (was, becomes): (&Particulars, &Particulars),
         kept: Option<(Sealed, Option<String>)>,
     ) -> Result<Vec<SessionId>, BrokerError> {
-        self.change(caller, ("change target", name.as_str()), |view| {
+        let live = Before::of(&self.inner.book);
+        let changed = self.change(caller, ("change target", name.as_str()), |view| {
             view.office(Office::ManageTargets)?;
             let before = known(view, name)?;
             let after = becoming(before, (was, becomes), kept.is_some())?;
@@ -90,8 +93,14 @@ impl Broker {
                 target == name && ends(login)
             }));
             Ok((changes, view.names(&bound)))
-        })
-        .await
+        });
+        let mut ended: BTreeSet<SessionId> = changed.await?.into_iter().collect();
+        // Policies read labels and where it is.
+        ended.extend(
+            self.end_unwanted(live, |terms| terms.target.name == *name)
+                .await,
+        );
+        Ok(ended.into_iter().collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use policies::words::broker::{Conflict, Invalid, LockedOut};
-use policies::{Deed, Office, PolicySet, PrincipalName, SessionId, SeverReason, may};
+use policies::{Deed, Office, PolicySet, SessionId, SeverReason, Terms, may};
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Change, PolicyTexts};
@@ -120,22 +120,22 @@ impl Broker {
                 ))
             })
             .await?;
-        let ends = self.end_unwanted(before, |_anybody| true).await;
+        let ends = self.end_unwanted(before, |_all| true).await;
         Ok(self.applied(&policies, ends))
     }
 
-    /// Ends those sessions of these people that the policies do not allow as things are, and returns them. Also those that
+    /// Ends those of these sessions that the policies do not allow as things are, and returns them. Also those that
     /// began after it was looked at who is live: a change takes as long as a disk does.
     pub(super) async fn end_unwanted(
         &self,
         before: Before,
-        whose: impl Fn(&PrincipalName) -> bool,
+        which: impl Fn(&Terms) -> bool,
     ) -> Vec<SessionId> {
         let mut ends = Vec::new();
         let live = before.and_since(&self.inner.book).into_iter();
-        let theirs = live.filter(|(_session, terms)| whose(&terms.principal));
-        let theirs: Vec<Bound> = theirs.collect();
-        for (at, bound) in theirs.into_iter().enumerate() {
+        let these = live.filter(|(_session, terms)| which(terms));
+        let these: Vec<Bound> = these.collect();
+        for (at, bound) in these.into_iter().enumerate() {
             if at % AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }

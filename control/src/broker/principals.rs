@@ -187,7 +187,9 @@ impl Broker {
             Ok((changes, ()))
         })
         .await?;
-        let ended = self.end_unwanted(before, |whose| whose == name).await;
+        let ended = self
+            .end_unwanted(before, |terms| terms.principal == *name)
+            .await;
         Ok((self.principal(name)?, ended))
     }
 

@@ -4,6 +4,7 @@
 //! The ledger is kept for ever, on the disk that live sessions need; whoever has a login must not be able to
 //! fill it by asking for what they may not have. Refuses nobody anything: the answer is the same.
 
+use std::mem;
 use std::time::Duration;
 
 use policies::PrincipalName;
@@ -29,6 +30,8 @@ pub(super) struct Refusals(Recent<Noes>);
 struct Noes {
     written: u32,
     left_out: u64,
+    /// Whether it was told already that one of them was not down in time.
+    is_slow: bool,
 }
 
 impl Default for Refusals {
@@ -50,6 +53,12 @@ impl Refusals {
             itself
         })
     }
+
+    /// Whether it is to be told that one was not down in time: once in a minute for each principal.
+    fn note_slow(&self, who: &PrincipalName, now: Instant) -> bool {
+        self.0
+            .add(who, now, |noes| !mem::replace(&mut noes.is_slow, true))
+    }
 }
 
 impl Broker {
@@ -62,7 +71,8 @@ impl Broker {
         if self.inner.refusals.note(who, now) {
             happenings.push(happening);
         }
-        if timeout(NO_WAITS, self.write_all(happenings)).await.is_err() {
+        let written = timeout(NO_WAITS, self.write_all(happenings)).await;
+        if written.is_err() && self.inner.refusals.note_slow(who, now) {
             tracing::warn!(principal = %who, "ledger.slow");
         }
     }
@@ -102,5 +112,7 @@ mod tests {
         let (who, noes) = refusals.0.over(now + MINUTE).unwrap();
         assert_eq!((who, noes.left_out), (eve.clone(), 881));
         assert!(refusals.note(&eve, now + MINUTE));
+        assert!(refusals.note_slow(&eve, now + MINUTE) && refusals.note_slow(&alice, now));
+        assert!(!refusals.note_slow(&eve, now + MINUTE), "once");
     }
 }

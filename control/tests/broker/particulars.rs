@@ -84,8 +84,8 @@ async fn a_label_is_what_policies_read_from_that_moment_on() {
     let labelled = world.changed("web1", |web1| {
         web1.labels.insert("freeze".to_owned(), "yes".to_owned());
     });
-    labelled.await.unwrap();
-    settle().await;
+    let session = lease.session();
+    assert_eq!(labelled.await.unwrap(), [session], "it is named");
     let reason = "Frozen.".to_owned();
     assert_eq!(
         over(&mut lease).await,

@@ -103,6 +103,14 @@ pub fn not_looked_into(database: &str) -> String {
     format!("{database}: not known, nor in those after it")
 }
 
+/// A transaction that is prepared in a database, and whose it is.
+pub fn prepared(database: &str, gid: &str, owner: &str) -> String {
+    format!("{database}: prepared {gid} of {owner}")
+}
+
+/// There are more of those.
+pub const MORE_PREPARED: &str = "more: prepared";
+
 /// What helps where a server has no memory for its locks.
 pub const MORE_LOCKS: &str = "; more max_locks_per_transaction may help there";
 

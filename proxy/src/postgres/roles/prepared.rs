@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use ca::PassKey;
 use jiff::SignedDuration;
+use policies::words::entrance;
 use policies::{Login, MARKER, PostgresEndpoint, RolePlace};
 
 use super::elevation::{self, Lasted};
@@ -211,13 +212,13 @@ fn named(found: &[Prepared]) -> Vec<String> {
             let [gid, owner] =
                 [&prepared.gid, &prepared.owner].map(|name| String::from_utf8_lossy(name));
             let database = &prepared.database;
-            let name = format!("{database}: prepared {} of {owner}", literal(&gid));
+            let name = entrance::prepared(database, &literal(&gid), &owner);
             name.chars().take(NAME_MAX).collect()
         })
         .collect();
     if names.len() > NAMED_MAX {
         names.truncate(NAMED_MAX);
-        names.push("more: prepared".to_owned());
+        names.push(entrance::MORE_PREPARED.to_owned());
     }
     names
 }
