@@ -183,7 +183,11 @@ impl Target {
     pub fn unproven_since(&self, before: &Self) -> Option<Self> {
         let moved = match (self.endpoint.place(), before.endpoint.place()) {
             (Place::Postgres { mut hosts }, Place::Postgres { hosts: known }) => {
-                hosts.retain(|host| !known.contains(host));
+                // Whoever is new is looked at everywhere, and everybody at what is new.
+                let is_new = |host: &PostgresHost| !known.contains(host);
+                if !hosts.iter().any(is_new) || self.logins.is_subset(&before.logins) {
+                    hosts.retain(is_new);
+                }
                 self.endpoint.at(Place::Postgres { hosts })
             }
             (now, then) => (now != then).then(|| self.endpoint.clone()),
@@ -367,5 +371,10 @@ mod tests {
             particulars.logins = [login("app_ro"), login("audit")].into();
         });
         assert_eq!(said.as_deref(), Some("db1:5432 db2:5432 audit"));
+        let said = unproven(&|particulars| {
+            hosts(vec![host("db1:5432", "a"), host("db2:5432", "c")])(particulars);
+            particulars.logins = [login("app_ro"), login("audit")].into();
+        });
+        assert_eq!(said.as_deref(), Some("db1:5432 db2:5432 app_ro audit"));
     }
 }

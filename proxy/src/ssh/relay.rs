@@ -236,7 +236,9 @@ impl Relay {
                     return self.target_left(visitor).await;
                 }
                 Some(inbound) = came(&mut inbound) => {
-                    self.take_in(inbound);
+                    if let Err(refused) = self.take_in(inbound) {
+                        return Closed::Recorder(refused);
+                    }
                     continue;
                 }
                 () = link.back.unread() => {
@@ -323,13 +325,18 @@ impl Relay {
     }
 
     /// Takes who came in at the target, while there is room for the client's own as well, and neither connection has had
-    /// as many channels as one may. A reply that is dropped is a no.
-    fn take_in(&mut self, inbound: Inbound) {
-        let is_worn = self.link.opened.is_worn() || self.link.back.is_worn();
-        if !is_worn && self.channels.len() < LINES_MAX.saturating_sub(CHANNELS_MAX) {
+    /// as many channels as one may. A reply that is dropped is a no. Fails where that cannot be recorded.
+    fn take_in(&mut self, inbound: Inbound) -> Result<(), AppendError> {
+        if self.link.opened.is_worn() || self.link.back.is_worn() {
+            let number = self.number();
+            let code = SshSaying::Worn.words().code;
+            return self.link.bars(number, (code, "inbound"));
+        }
+        if self.channels.len() < LINES_MAX.saturating_sub(CHANNELS_MAX) {
             let inward = Inward::new(Arc::clone(&self.link), inbound, self.number());
             self.channels.spawn(inward.carry());
         }
+        Ok(())
     }
 
     /// The target has gone: lets the channels deliver what it had sent first. Some end the connection once the last

@@ -62,13 +62,18 @@ impl Backlog {
         let mut queues = self.queues();
         let came = queues.came;
         queues.came = came.saturating_add(1);
+        // Bytes do not join what a signal came after.
+        let hurried = queues.urgent.back().map(|(came, _)| *came);
         let queue = if is_urgent {
             &mut queues.urgent
         } else {
             &mut queues.orderly
         };
+        let is_apart = queue.back().is_some_and(|(last, _)| hurried > Some(*last));
         let item = match (queue.back_mut().map(|(_, last)| last), item) {
-            (Some(Item::Together(together)), Item::Bytes(data)) if fits(together, &data) => {
+            (Some(Item::Together(together)), Item::Bytes(data))
+                if !is_apart && fits(together, &data) =>
+            {
                 together.extend_from_slice(&data);
                 return true;
             }
@@ -168,6 +173,7 @@ mod tests {
             backlog.push(Item::Signal(Sig::HUP));
             backlog.push(Item::Bytes(Bytes::from_static(b"two")));
             backlog.push(Item::Signal(Sig::TERM));
+            backlog.push(Item::Bytes(Bytes::from_static(b"three")));
             backlog.push(Item::Eof);
         };
         fill();
@@ -175,13 +181,15 @@ mod tests {
         assert!(matches!(backlog.pop().await, Item::Bytes(bytes) if bytes == "one"));
         assert!(matches!(backlog.pop().await, Item::Together(bytes) if bytes.as_ref() == b"two"));
         assert!(matches!(backlog.urgent().await, Item::Signal(Sig::TERM)));
+        assert!(matches!(backlog.pop().await, Item::Together(bytes) if bytes.as_ref() == b"three"));
         assert!(matches!(backlog.pop().await, Item::Eof));
         assert!(is_pending(backlog.urgent()).await);
         fill();
         assert!(matches!(backlog.pop().await, Item::Bytes(_)));
         assert!(matches!(backlog.pop().await, Item::Signal(Sig::HUP)));
-        assert!(matches!(backlog.pop().await, Item::Together(_)));
+        assert!(matches!(backlog.pop().await, Item::Together(bytes) if bytes.as_ref() == b"two"));
         assert!(matches!(backlog.pop().await, Item::Signal(Sig::TERM)));
+        assert!(matches!(backlog.pop().await, Item::Together(_)));
         assert!(matches!(backlog.pop().await, Item::Eof));
         assert!(is_pending(backlog.pop()).await);
     }

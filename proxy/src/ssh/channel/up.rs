@@ -120,8 +120,21 @@ impl Up<'_> {
                 sent = &mut sending => break sent?,
                 request = backlog.urgent() => request,
             };
-            // Where the target is gone, the bytes find that out as well.
-            self.request(request, cell).await?;
+            // Both wait for a place in one queue, and the first to wait is given the first one: it has to be there to take
+            // it. Where the target is gone, the bytes find that out as well.
+            let mut asking = pin!(self.request(request, cell));
+            let sent = select! {
+                biased;
+                sent = &mut sending => Some(sent?),
+                asked = &mut asking => {
+                    asked?;
+                    None
+                }
+            };
+            if let Some(sent) = sent {
+                asking.await?;
+                break sent;
+            }
         };
         self.tally.take(bytes);
         Ok(sent)

@@ -104,7 +104,7 @@ impl Voice {
     }
 
     /// Says something that nobody asked for, on lines of its own, wherever the cursor stands. The window has its own
-    /// title again. Whether that was all sent.
+    /// title again. Whether it need not be tried again: it is sent, or waits to be.
     pub(super) async fn break_in(&self, words: &Words) -> bool {
         let said = lines(&words.to_string(), self.screen);
         let said = |state: &State| Bytes::from([own_title(state), b"\r\n", &said].concat());
@@ -112,7 +112,7 @@ impl Voice {
     }
 
     /// Says something in the title of the window, and rings the bell: what is shown stays as it is. The window's own
-    /// title is kept below (xterm's control sequences, `OSC 2` and `CSI 22 ; 2 t`). Whether that was all sent.
+    /// title is kept below (xterm's control sequences, `OSC 2` and `CSI 22 ; 2 t`). Whether it need not be tried again.
     pub(super) async fn entitle(&self, words: &Words) -> bool {
         let title: String = words.what.chars().map(mark).collect();
         let said = |state: &State| {

@@ -259,7 +259,8 @@ fn jump(
 struct JumpStream {
     stream: ChannelStream<Msg>,
     tally: Arc<Tally>,
-    /// russh wakes no writer that waits for a window when the connection ends; this does.
+    /// russh wakes no writer that waits for a window when the connection ends, nor a reader where it ends with a goodbye;
+    /// this does.
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -300,7 +301,9 @@ impl AsyncRead for JumpStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = into.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
+        let polled = Pin::new(&mut this.stream).poll_read(cx, into);
+        // After a goodbye russh keeps the channel for as long as the client keeps its socket.
+        ready!(this.or_gone(cx, polled))?;
         this.tally.take(into.filled().len().saturating_sub(before));
         Poll::Ready(Ok(()))
     }

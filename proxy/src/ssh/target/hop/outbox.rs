@@ -133,6 +133,10 @@ impl Outbox {
         let mut queue = self.queue();
         let length = queue.bytes.len().min(PIECE);
         let bytes = queue.bytes.split_to(length).freeze();
+        if queue.bytes.is_empty() {
+            // What there was room for while much waited is given back with the last of it.
+            queue.bytes = BytesMut::new();
+        }
         queue.under_way = bytes.len();
         queue.weigh();
         let woken = (queue.bytes.len() < PATIENT_MAX).then(|| queue.waits.take());
