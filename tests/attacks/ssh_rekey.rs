@@ -10,14 +10,20 @@ use tests::sshpeer::{Message, SshPeer, msg};
 
 use crate::door;
 
-#[test]
-fn whoever_begins_a_key_exchange_and_never_ends_it_is_shown_out() {
+/// Somebody who is in at a target.
+fn within() -> (World, SshPeer) {
     let world = World::new();
     world.grant_ssh("10m");
     let identity = Identity::of(&world.alice().state_dir());
-    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).unwrap();
+    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).expect("the door answers");
     let user = format!("{}+web1", world.login());
-    assert!(peer.login(&user, &identity).unwrap());
+    assert!(peer.login(&user, &identity).expect("a login"));
+    (world, peer)
+}
+
+#[test]
+fn whoever_begins_a_key_exchange_and_never_ends_it_is_shown_out() {
+    let (world, mut peer) = within();
     let channel = peer.open_session(u32::MAX, 32_768).unwrap();
     peer.exec(channel, "exec yes held").unwrap();
     peer.wait(msg::CHANNEL_DATA).unwrap();
@@ -40,12 +46,7 @@ fn whoever_begins_a_key_exchange_and_never_ends_it_is_shown_out() {
 /// Its program would run on, and its place be taken, for as long as the grant holds.
 #[test]
 fn whoever_says_goodbye_and_keeps_the_socket_has_left() {
-    let world = World::new();
-    world.grant_ssh("10m");
-    let identity = Identity::of(&world.alice().state_dir());
-    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).unwrap();
-    let user = format!("{}+web1", world.login());
-    assert!(peer.login(&user, &identity).unwrap());
+    let (world, mut peer) = within();
     let channel = peer.open_session(1 << 20, 32_768).unwrap();
     peer.exec(channel, "exec sleep 600").unwrap();
     let goodbye = Message::new(msg::DISCONNECT).number(11);
@@ -58,12 +59,7 @@ fn whoever_says_goodbye_and_keeps_the_socket_has_left() {
 
 #[test]
 fn channels_are_not_spoken_of_in_the_middle_of_a_key_exchange() {
-    let world = World::new();
-    world.grant_ssh("10m");
-    let identity = Identity::of(&world.alice().state_dir());
-    let mut peer = SshPeer::connect(door(world.doors().ssh), &[]).unwrap();
-    let user = format!("{}+web1", world.login());
-    assert!(peer.login(&user, &identity).unwrap());
+    let (_world, mut peer) = within();
     let channel = peer.open_session(1 << 20, 32_768).unwrap();
     peer.exec(channel, "exec cat").unwrap();
     peer.begin_rekey().unwrap();
