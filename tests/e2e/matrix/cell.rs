@@ -208,9 +208,27 @@ fn plain(text: &str, case: Case, known: &[(String, String)]) -> String {
 fn named(text: &str, known: &[(String, String)]) -> String {
     let mut text = text.to_owned();
     for (word, name) in known {
-        text = text.replace(word, name);
+        text = if word.bytes().all(|byte| byte.is_ascii_digit()) {
+            alone(&text, word, name)
+        } else {
+            text.replace(word, name)
+        };
     }
     text
+}
+
+/// A port is replaced only where it stands alone: 25519 is one too, and a part of `ED25519`.
+fn alone(text: &str, port: &str, name: &str) -> String {
+    let mut pieces = text.split(port).peekable();
+    let mut told = String::new();
+    while let Some(piece) = pieces.next() {
+        told.push_str(piece);
+        let Some(next) = pieces.peek() else { break };
+        let beside = [told.chars().next_back(), next.chars().next()];
+        let part = beside.iter().flatten().any(char::is_ascii_alphanumeric);
+        told.push_str(if part { port } else { name });
+    }
+    told
 }
 
 /// `bash` with a script, in a world that has nothing of whoever runs the tests but `$PATH`.
