@@ -108,6 +108,16 @@ pub fn untaken(bytes: u64) -> String {
     format!("{bytes} bytes refused by the target")
 }
 
+/// How much of a file the target never said that it has.
+pub fn unanswered(bytes: u64) -> String {
+    format!("{bytes} bytes without an answer of the target")
+}
+
+/// How much passed of a piece of a file that was cut off before its end, so that none of it was written.
+pub fn unfinished(bytes: u64) -> String {
+    format!("{bytes} bytes of a write that was cut off")
+}
+
 /// The digest of what passed, where that is not all of a file.
 pub fn as_passed(way: &str, digest: &str) -> String {
     format!("{way}, as it passed: sha256 {digest}")

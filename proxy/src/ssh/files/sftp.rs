@@ -25,6 +25,7 @@ mod tests;
 mod touch;
 mod turn;
 mod waiting;
+mod writing;
 
 use allowed::allowed;
 use files::Files;
@@ -36,6 +37,7 @@ use refusals::Refusals;
 pub use touch::{Access, Judge, Touch, Warden};
 use turn::Turn;
 use waiting::{Then, Waiting};
+use writing::Writing;
 
 use super::operation::{Ended, Operation};
 use super::path;
@@ -136,6 +138,13 @@ impl Sftp {
         let mut passed = Passed::default();
         let (talk, said) = (&mut self.talk, &mut passed.operations);
         let turn = Turn::go_on(judge, self.asked);
+        if self.down.is_amid()
+            && let Err(shut) = talk.still(Access::Read, judge)
+        {
+            passed.unclear = Some(shut);
+            passed.rest = chunk;
+            return passed;
+        }
         let is_over = |packets| turn.is_over(packets);
         let besides = &mut self.besides.down;
         let fed = self
@@ -206,8 +215,8 @@ struct Talk {
     home: Option<String>,
     /// How many operations there were.
     count: u64,
-    /// The number of the file whose contents come from the client.
-    writing: Option<u64>,
+    /// The write whose contents come from the client.
+    writing: Option<Writing>,
     /// The same of the target, and how many bytes of them are to come.
     reading: Option<(u64, usize)>,
     refusals: Refusals,
@@ -262,7 +271,7 @@ impl Talk {
                 if let Some(file) = self.files.asks(*of) {
                     file.written.begin(*offset, *length);
                 }
-                self.writing = Some(*of);
+                self.writing = Some(Writing::new(id, *of, *length));
             }
             Waiting::Read { of, .. } | Waiting::Names { of } => {
                 self.files.asks(*of);
@@ -338,6 +347,9 @@ impl Talk {
         self.reading = None;
         if answer == Answer::Version {
             return self.handshake.is_answered();
+        }
+        if self.is_cut(id) {
+            return Err(Unclear::Number(id));
         }
         let Entry::Occupied(waiting) = self.waiting.entry(id) else {
             return Err(Unclear::Number(id));
@@ -420,7 +432,7 @@ impl Talk {
     /// Whether the contents at hand may still be written, or read, as they were when they were asked for.
     fn still(&mut self, access: Access, judge: Option<Judge<'_>>) -> Result<(), Unclear> {
         let of = if access == Access::Write {
-            self.writing
+            self.writing.map(|write| write.of)
         } else {
             self.reading.map(|(of, _left)| of)
         };
@@ -430,13 +442,6 @@ impl Talk {
         };
         allowed::still(access, &file.path, self.home.as_deref(), judge)
             .map_err(|words| Unclear::Shut(Box::new(words)))
-    }
-
-    /// More of what is written.
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(file) = self.writing.and_then(|of| self.files.asked(of)) {
-            file.written.take(bytes);
-        }
     }
 
     /// More of what is read, unless it is no file's contents that come.
@@ -456,6 +461,7 @@ impl Talk {
     }
 
     fn finish(&mut self) -> Vec<Operation> {
+        self.doubt();
         let mut left = Vec::new();
         for (_, waiting) in self.waiting.drain() {
             if let Waiting::Operation { operation, then } = waiting {

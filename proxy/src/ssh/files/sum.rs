@@ -13,8 +13,12 @@ pub(super) struct Sum {
     next: u64,
     /// How many bytes were refused after they had passed.
     pub(super) refused: u64,
+    /// How many passed that the target never said it has.
+    pub(super) unanswered: u64,
+    /// How many passed of what was cut off, so that the target never had the whole of it.
+    pub(super) cut: u64,
     digest: Option<Context>,
-    /// Whether something stood elsewhere than where it would follow, or was refused.
+    /// Whether something stood elsewhere than where it would follow, was refused, or may not be there.
     torn: bool,
 }
 
@@ -28,17 +32,18 @@ impl std::fmt::Debug for Sum {
 }
 
 impl Sum {
-    /// So many bytes follow, which stand there in the file.
+    /// So many bytes are to follow, which stand there in the file. Those count that come.
     pub(super) fn begin(&mut self, offset: u64, length: u32) {
         let follows = self.start.is_none() || self.next == offset;
         self.start.get_or_insert(offset);
         self.torn |= !follows;
-        self.bytes = self.bytes.saturating_add(u64::from(length));
         self.next = offset.saturating_add(u64::from(length));
     }
 
     /// Some of them.
     pub(super) fn take(&mut self, bytes: &[u8]) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(length);
         self.digest
             .get_or_insert_with(|| Context::new(&SHA256))
             .update(bytes);
@@ -60,6 +65,18 @@ impl Sum {
         self.torn = true;
     }
 
+    /// Whether so many of them are in the file, the target never said.
+    pub(super) fn leave(&mut self, length: u32) {
+        self.unanswered = self.unanswered.saturating_add(u64::from(length));
+        self.torn = true;
+    }
+
+    /// So many of them are all that came of what was to come at once, and are in no file.
+    pub(super) fn cut(&mut self, length: u32) {
+        self.cut = self.cut.saturating_add(u64::from(length));
+        self.torn = true;
+    }
+
     /// The SHA-256 of what passed, in the order in which it passed, where that is not the file's: it did not follow,
     /// or was refused.
     pub(super) fn as_passed(&self) -> Option<String> {
@@ -70,8 +87,9 @@ impl Sum {
     /// All of it. The digest is that of the bytes as they stand in the file, if it is known.
     pub(super) fn finish(self) -> Transfer {
         let digest = self.digest.filter(|_| !self.torn);
+        let lost = self.refused.saturating_add(self.cut);
         Transfer {
-            bytes: self.bytes.saturating_sub(self.refused),
+            bytes: self.bytes.saturating_sub(lost),
             start: self.start.unwrap_or_default(),
             digest: digest.and_then(|digest| digest.finish().as_ref().try_into().ok()),
         }

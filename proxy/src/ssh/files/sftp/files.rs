@@ -20,7 +20,7 @@ const OPEN_MAX: usize = 4096;
 const NAMES_MAX: usize = 1024 * 1024;
 
 /// What one takes besides its names, in bytes, rounded up: two digests on their way.
-const OPEN_SIZE: usize = 512;
+const OPEN_SIZE: usize = 640;
 
 /// One open file or directory.
 #[derive(Debug)]
@@ -43,7 +43,8 @@ pub(super) struct Shut {
     pub(super) read: Transfer,
     pub(super) written: Transfer,
     pub(super) names: u64,
-    pub(super) refused: u64,
+    /// How much of what was to be written was refused, had no answer, and was cut off.
+    pub(super) doubtful: [u64; 3],
     /// The digests of what was read and written, as it passed, where the file's are not known.
     pub(super) as_passed: [Option<String>; 2],
 }
@@ -55,9 +56,9 @@ impl Shut {
         if self.names > 0 {
             notes.push(words::names(self.names));
         }
-        if self.refused > 0 {
-            notes.push(words::untaken(self.refused));
-        }
+        let doubts = [words::untaken, words::unanswered, words::unfinished];
+        let doubts = doubts.iter().zip(self.doubtful);
+        notes.extend(doubts.filter_map(|(say, bytes)| (bytes > 0).then(|| say(bytes))));
         for (way, digest) in ["read", "written"].into_iter().zip(&self.as_passed) {
             notes.extend(digest.iter().map(|digest| words::as_passed(way, digest)));
         }
@@ -205,7 +206,11 @@ impl Files {
 fn shut(open: Open) -> Shut {
     Shut {
         path: open.path,
-        refused: open.written.refused,
+        doubtful: [
+            open.written.refused,
+            open.written.unanswered,
+            open.written.cut,
+        ],
         as_passed: [open.read.as_passed(), open.written.as_passed()],
         read: open.read.finish(),
         written: open.written.finish(),

@@ -289,6 +289,7 @@ fn what_is_still_open_at_the_end_is_told_with_its_bytes() {
     scene.ask(&open(1, "/f", 2)).unwrap();
     scene.answer(&handle(1, "h")).unwrap();
     scene.ask(&write(2, "h", 0, b"half")).unwrap();
+    scene.answer(&status(2, 0)).unwrap();
     scene.said.extend(scene.sftp.finish());
     assert_eq!(scene.digests(), (None, sha256(b"half")));
     assert_eq!(scene.told()[1], told("close", "/f", "unanswered", 0, 4));

@@ -184,8 +184,10 @@ fn opened(flags: u32) -> Scene {
 fn what_was_asked_for_comes_only_for_as_long_as_it_may_be_read() {
     let (yes, no) = (judging(|_: &Touch| true), judging(|_: &Touch| false));
     let mut scene = opened(1);
-    for number in 2..5 {
-        scene.ask_judged(&read(number, "h", 0), Some(&yes)).unwrap();
+    for (number, at) in [(2, 0), (3, 3), (4, 7)] {
+        scene
+            .ask_judged(&read(number, "h", at), Some(&yes))
+            .unwrap();
     }
     scene.answer_judged(&data(2, b"may"), Some(&yes)).unwrap();
     let before = scene.down.len();
@@ -194,6 +196,25 @@ fn what_was_asked_for_comes_only_for_as_long_as_it_may_be_read() {
         late,
         Err(Unclear::Shut(Box::new(Words::new("TG621", "no"))))
     );
+    assert_eq!(scene.down.len(), before);
+    scene.said.extend(scene.sftp.finish());
+    let closed = scene.told().pop();
+    assert_eq!(closed, Some(told("close", "/f", "unanswered", 3, 0)));
+    assert_eq!(scene.digests().0, sha256(b"may"));
+}
+
+/// A packet may have 16 MiB.
+#[test]
+fn what_is_half_read_is_not_finished_once_it_may_not_be_read() {
+    let (yes, no) = (judging(|_: &Touch| true), judging(|_: &Touch| false));
+    let mut scene = opened(1);
+    scene.ask_judged(&read(2, "h", 0), Some(&yes)).unwrap();
+    let whole = data(2, b"half and half");
+    let (begun, rest) = whole.split_at(whole.len() - 4);
+    scene.answer_judged(begun, Some(&yes)).unwrap();
+    let before = scene.down.len();
+    let late = scene.answer_judged(rest, Some(&no));
+    assert!(matches!(late, Err(Unclear::Shut(_))), "{late:?}");
     assert_eq!(scene.down.len(), before);
 }
 
