@@ -173,6 +173,10 @@ pub fn never_reached(id: u64, why: &str, fingerprint: &str) -> String {
 /// What passed over SFTP that is no content of a file.
 pub const BESIDES_FILES: &str = "besides the contents of files";
 
+/// That more was asked of files, and may have no answer, than a transcript keeps in mind.
+pub const MORE_UNANSWERED: &str =
+    "more was asked of files that may have no answer, and is not here: --jsonl has it";
+
 /// That scp is followed no further: `who` sent what.
 pub fn not_followed(who: &str, lost: &str) -> String {
     format!("followed no further, {who} sent {lost}")

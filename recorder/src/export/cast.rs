@@ -8,6 +8,7 @@ use policies::Protocol;
 use policies::words::recordings::not_here;
 use serde_json::{Value, json};
 
+use super::file::Asked;
 use super::plain::{line, ran, title};
 use super::verbatim::Verbatim;
 use super::{ExportError, harmless};
@@ -41,6 +42,8 @@ struct Cast<'a, W> {
     begun: bool,
     /// What came before the cast begins.
     earlier: Earlier,
+    /// What was asked of files and has no answer.
+    asked: Asked,
     /// What stands in no frame of a statement's, as it is longer.
     beyond: Verbatim,
     last: Duration,
@@ -83,6 +86,7 @@ pub(super) fn write<R: Read>(
         channel,
         begun: false,
         earlier: Earlier::default(),
+        asked: Asked::default(),
         beyond: Verbatim::marked("[input] "),
         last: Duration::ZERO,
         output: Sanitiser::default(),
@@ -103,6 +107,9 @@ pub(super) fn write<R: Read>(
 
 impl<W: Write> Cast<'_, W> {
     fn frame(&mut self, at: Duration, frame: &Frame<'_>) -> Result<(), ExportError> {
+        for text in self.asked.note(at, frame) {
+            self.marked(at, text.trim_end().to_owned())?;
+        }
         match frame {
             Frame::Channel { channel, event } => self.event(at, *channel, event),
             Frame::Data {

@@ -1,12 +1,81 @@
 //! What was done to files as lines for people and for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use policies::hex;
+use policies::words::recordings::MORE_UNANSWERED;
 use serde_json::{Value, json};
 
-use super::sql::{TEXT_MAX, in_one_line};
-use crate::frame::{FileOperation, FileOutcome, FileResult, Transfer};
+use super::sql::{TEXT_MAX, clock, in_one_line};
+use crate::frame::{FileOperation, FileOutcome, FileResult, Frame, Transfer};
+
+/// How much is kept of what has no answer yet, in bytes. A server has less than that under way in one session, but for
+/// very long names.
+const ASKED_MAX: usize = 8 * 1024 * 1024;
+
+/// What was asked for and has no answer. A server that was killed, or could write no more, has told no end of it.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// By channel and number, what is told of each.
+    texts: BTreeMap<(u32, u64), String>,
+    bytes: usize,
+    /// Whether there was more than is kept.
+    is_more: bool,
+}
+
+impl Asked {
+    /// Takes note of a frame. Behind the last of them, the lines about what has no answer.
+    pub(super) fn note(&mut self, at: Duration, frame: &Frame<'_>) -> Vec<String> {
+        if let Frame::File(operation) = frame {
+            self.take(operation);
+        } else if let Frame::Close { .. } = frame {
+            return self.left(at);
+        }
+        Vec::new()
+    }
+
+    fn take(&mut self, operation: &FileOperation<'_>) {
+        let key = (operation.channel, operation.id);
+        if operation.outcome.is_some() {
+            let text = self.texts.remove(&key);
+            let bytes = text.map_or(0, |text| text.len());
+            self.bytes = self.bytes.saturating_sub(bytes);
+            return;
+        }
+        let outcome = FileOutcome {
+            result: FileResult::Unanswered,
+            read: Transfer::default(),
+            written: Transfer::default(),
+        };
+        let unanswered = FileOperation {
+            outcome: Some(outcome),
+            ..*operation
+        };
+        let Some(text) = text(&unanswered) else {
+            return;
+        };
+        let bytes = self.bytes.saturating_add(text.len());
+        if bytes > ASKED_MAX {
+            self.is_more = true;
+        } else {
+            self.bytes = bytes;
+            let before = self.texts.insert(key, text);
+            let before = before.map_or(0, |before| before.len());
+            self.bytes = self.bytes.saturating_sub(before);
+        }
+    }
+
+    fn left(&mut self, at: Duration) -> Vec<String> {
+        let texts = std::mem::take(&mut self.texts).into_values();
+        let more = self.is_more.then(|| MORE_UNANSWERED.to_owned());
+        let lines = texts.chain(more);
+        lines
+            .map(|text| format!("[{} {text}]\n", clock(at)))
+            .collect()
+    }
+}
 
 /// What a person should read of an operation, safe to print, in one line: how it went, and of those without an answer
 /// yet, nothing.

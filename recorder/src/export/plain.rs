@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::ExportError;
+use super::file::Asked;
 use super::sql::{clock, in_one_line, lines};
 use super::verbatim::Verbatim;
 use crate::End;
@@ -59,6 +60,7 @@ pub(super) fn write<R: Read>(
 ) -> Result<(), ExportError> {
     out.write_all(title(reader.heading()).as_bytes())?;
     let mut voices = Voices::default();
+    let mut asked = Asked::default();
     let mut unkept = 0_u64;
     let mut text = String::new();
     while let Some(stamped) = reader.next_frame()? {
@@ -97,6 +99,7 @@ pub(super) fn write<R: Read>(
             | Frame::Close { .. } => {
                 voices.hush(&mut text);
                 voices.note(&stamped.frame);
+                text.extend(asked.note(stamped.at, &stamped.frame));
                 text.push_str(&line(stamped.at, &stamped.frame).unwrap_or_default());
             }
         }

@@ -1,6 +1,9 @@
 //! What transcripts say of whose line it is, and of what was not seen to its end.
 
-use recorder::{CARRIED, ChannelEvent, Form, Frame, Outcome, SqlError, Stream};
+use recorder::{
+    CARRIED, ChannelEvent, FileOperation, FileOutcome, FileResult, Form, Frame, Outcome, SqlError,
+    Stream, Transfer,
+};
 
 use crate::desk::{Desk, at, complete, output};
 use crate::handing_on::written;
@@ -374,5 +377,52 @@ fn a_cast_has_all_of_a_long_statement() {
     for form in [Form::CastV2, Form::CastV3] {
         let cast = written(&sealed.path, form);
         assert!(cast.contains("[input] ; drop table victim"), "{cast}");
+    }
+}
+
+/// A server that was killed, or whose disk was full, has written down what was to be done, and no answer.
+#[test]
+fn what_was_asked_of_a_file_and_has_no_answer_is_told() {
+    let desk = Desk::new();
+    let recording = desk.open(1);
+    let file = |id, path, result: Option<FileResult<'static>>| {
+        let (read, written) = (Transfer::default(), Transfer::default());
+        let frame = Frame::File(FileOperation {
+            channel: 3,
+            id,
+            action: "remove",
+            path,
+            to: b"",
+            detail: "",
+            outcome: result.map(|result| FileOutcome {
+                result,
+                read,
+                written,
+            }),
+        });
+        recording.append(at(1), &frame).unwrap();
+    };
+    file(7, b"/srv/gone", None);
+    file(8, b"/srv/perhaps", None);
+    file(9, b"/srv/perhaps too", None);
+    file(7, b"/srv/gone", Some(FileResult::Done));
+    let sealed = complete(&recording, at(3_000));
+    let text = written(&sealed.path, Form::Text);
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "[0:00:00.001 channel 3 remove /srv/gone]",
+            "[0:00:03.000 channel 3 remove /srv/perhaps: no answer]",
+            "[0:00:03.000 channel 3 remove \"/srv/perhaps too\": no answer]",
+            "[0:00:03.000 the session ended]",
+        ],
+        "{text}"
+    );
+    for form in [Form::CastV2, Form::CastV3] {
+        let cast = written(&sealed.path, form);
+        let told = cast.lines().filter(|line| line.contains("no answer"));
+        assert_eq!(told.count(), 2, "{cast}");
+        assert!(cast.contains("channel 3 remove /srv/perhaps: no answer"));
     }
 }
