@@ -43,11 +43,12 @@ const FAILURE: u32 = 4;
 
 /// Options of one letter by which a receiver touches nothing but what is named and what is in it
 /// (`rsync.1`). Not those that make links, by which it could be led out again (`l`, `D`, `K`, `R`), nor
-/// those for which the client may send rules that rsync reads from files (`m`).
-const SHORT: &[u8] = b"vqcrutpogdnIOJUNSWxhizE8b";
+/// those for which the client may send rules that rsync reads from files (`m`), nor the one by which what was there
+/// gets another name (`b`), which stands beside what is named.
+const SHORT: &[u8] = b"vqcrutpogdnIOJUNSWxhizE8";
 
 /// More of them for a sender, which needs all files to be open to the client anyway.
-const SHORT_SENDER: &[u8] = b"lLkDHAXRKmC";
+const SHORT_SENDER: &[u8] = b"lLkDHAXRKmCb";
 
 /// Options by which a receiver gives a directory that is named the modes, times and owners of the client's,
 /// and not only what is in it.

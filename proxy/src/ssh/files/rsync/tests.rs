@@ -73,6 +73,8 @@ fn what_touches_other_things_or_makes_links_is_odd() {
         ("-rRe.Ls", "-rRe.Ls"),
         ("-rme.Ls", "-rme.Ls"),
         ("-rsfe.Ls", "-rsfe.Ls"),
+        // What was there is called `name~` then.
+        ("-rbe.Ls", "-rbe.Ls"),
         ("-re.Ls --log-file=/etc/x", "--log-file=/etc/x"),
         ("-re.Ls --link-dest=/etc", "--link-dest=/etc"),
         ("-re.Ls --delete", "--delete"),
@@ -92,6 +94,8 @@ fn what_touches_other_things_or_makes_links_is_odd() {
             Some(odd),
         );
     }
+    let line = "rsync --server --sender -rbe.Ls . /srv/in/";
+    check(line, true, &["/", "~"], None);
     let line = "rsync --server --sender -re.Ls --remove-source-files . /srv/in/";
     check(line, true, &["/", "~"], Some("--remove-source-files"));
 }
