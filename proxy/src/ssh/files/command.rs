@@ -129,6 +129,8 @@ impl Line {
             let word = word.get_or_insert_default();
             match byte {
                 b'\'' | b'"' => {
+                    // A tilde with quotes before the first slash is no home to a shell, but a name.
+                    parsed.plain &= !word.home || word.text.contains(&b'/');
                     let (plain, closed) = quoted(&mut bytes, &mut word.text, byte);
                     parsed.plain &= plain && closed;
                     parsed.closed &= closed;
@@ -204,7 +206,7 @@ mod tests {
         check("scp -t /srv/in", &["scp", "-t", "/srv/in"], true);
         check("scp  -t 'a-b'", &["scp", "-t", "a-b"], true);
         check(r#"scp -t "/a b/c""#, &["scp", "-t", "/a b/c"], true);
-        check(r#"scp -t ~"/a b""#, &["scp", "-t", "~/a b"], true);
+        check(r#"scp -t ~/"a b""#, &["scp", "-t", "~/a b"], true);
         check("scp -t ~/in", &["scp", "-t", "~/in"], true);
         check("scp -t ''", &["scp", "-t", ""], true);
         // As libssh2 and WinSCP write them.
@@ -232,6 +234,10 @@ mod tests {
             "scp -t a & id",
             "scp -t ~root/in",
             "scp -t '~'root/in\\",
+            // With a quote before its first slash, no shell takes it for the home: it is a name.
+            "scp -t ~\"/a b\"",
+            "scp -t ~''/in",
+            "scp -t ~'/in'/a",
             "scp -t 'open",
             "scp -t a#",
             "scp -t =ls",
