@@ -63,6 +63,18 @@ impl FileUse {
         usage.allow_file(file)
     }
 
+    /// How many questions [`Self::may`] puts to the policies about this file, at most. A tree is one for each path that
+    /// they write out below it, and a name below a home that nobody knows one or two for each that they write out.
+    pub fn questions(&self, file: &FileDeed) -> usize {
+        let Self::Bound(FileQuestions(usage)) = self else {
+            return 0;
+        };
+        let rules = usage.policies.file_rules();
+        let samples = rules.samples(&file.path, file.extent).len();
+        let others = rules.other_names(&file.path, file.extent).len();
+        samples.saturating_add(others)
+    }
+
     /// Whether this no is about this very name: a policy forbids it, and one writes it out. What is below it may be open
     /// all the same, but the name itself is meant.
     pub fn is_about(&self, path: &str, denial: &Denial) -> bool {

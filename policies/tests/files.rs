@@ -237,6 +237,34 @@ fn a_forbid_holds_for_the_other_names_that_a_file_may_have_by_its_home() {
     check(&permitted, read, "~/syslog", Extent::One, false);
 }
 
+/// Others have their turn by how many questions there were.
+#[test]
+fn what_one_name_asks_is_counted_as_often_as_it_is_asked() {
+    let closed = shipped_and(
+        r#"@id("closed") forbid (principal, action in Jit::Action::"files", resource)
+            when { context.path like "/srv/dee/*" || context.path == "/etc/shadow" };
+        @id("no-keys") forbid (principal, action in Jit::Action::"files", resource)
+            when { context.path like "~/.ssh/*" };"#,
+    );
+    let asks = |policies: &PolicySet, path, extent| {
+        let Deed::File(file) = file(FileAccess::Read, path, extent, Carrier::Sftp) else {
+            panic!("a file");
+        };
+        file_use(policies).questions(&file)
+    };
+    for (path, extent, want) in [
+        ("/etc/hosts", Extent::One, 1),
+        // It may be in either place.
+        ("~/notes", Extent::One, 3),
+        ("/home/dee/.ssh/id", Extent::One, 2),
+        // Itself, what nobody wrote out, two of what is written, and two that may be the home's.
+        ("/srv", Extent::Tree, 6),
+    ] {
+        assert_eq!(asks(&closed, path, extent), want, "{path}");
+    }
+    assert_eq!(asks(&policies(BASE), "~/notes", Extent::One), 0);
+}
+
 /// What is in a directory may be open where the directory itself is not, but not where a rule is about that very name.
 #[test]
 fn a_forbid_of_one_name_is_about_that_name() {

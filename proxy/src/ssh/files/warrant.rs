@@ -244,7 +244,9 @@ impl Warrant {
             extent,
             carrier: self.carrier.clone(),
         };
-        self.questions.set(self.questions.get().saturating_add(1));
+        let asked = self.files.questions(&file).max(1);
+        self.questions
+            .set(self.questions.get().saturating_add(asked));
         let answer = self.files.may(self.scope.terms(), &file);
         if answers.len() >= ANSWERS_MAX {
             answers.clear();

@@ -10,7 +10,8 @@ use super::{Judge, Warden};
 const JUDGED_MAX: usize = 32;
 
 /// How many questions to the policies, of some 80 microseconds each, are enough, in however many chunks: a
-/// millisecond. The packet at hand asks all of its own, which are four at most.
+/// millisecond. The packet at hand asks all of its own: four names at most, each as often as policies write out others
+/// that it may have.
 const QUESTIONS_MAX: usize = 12;
 
 /// What one chunk takes of a turn.
