@@ -28,8 +28,8 @@ const ELSEWHERE: [&str; 18] = [
     "--config",
 ];
 
-/// Letters of a receiver that make links, or that take the next word.
-const LED: &[u8] = b"lDKRkLTBfMs";
+/// Letters of a receiver that make links, that take the next word, or that give what was there another name.
+const LED: &[u8] = b"lDKRkLTBfMsb";
 
 /// A line and, behind its line break, what the client sends. What is plain says the same however it is
 /// quoted. What may start names whole places and has no option that leads elsewhere. What passes is
@@ -69,12 +69,14 @@ fn quoted(command: &[u8]) {
     assert_eq!(again, line);
 }
 
+/// With a quote right behind it, a tilde is no home.
 fn quote(word: &Word) -> Vec<u8> {
-    let (tilde, rest): (&[u8], &[u8]) = match word.text.strip_prefix(b"~") {
-        Some(rest) if word.home => (b"~", rest),
+    let (home, rest): (&[u8], &[u8]) = match word.text.strip_prefix(b"~/") {
+        Some(rest) if word.home => (b"~/", rest),
+        None if word.home => return word.text.clone(),
         _ => (b"", &word.text),
     };
-    [tilde, b"\"", rest, b"\""].concat()
+    [home, b"\"", rest, b"\""].concat()
 }
 
 /// Nothing that is handed to a receiver leads it elsewhere.
