@@ -46,6 +46,7 @@ mod notices;
 mod offline;
 mod old_equipment;
 mod opening;
+mod operators;
 mod pg_ca;
 mod pg_clients;
 mod pg_jumps;

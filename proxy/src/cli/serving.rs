@@ -2,6 +2,7 @@
 //! they are one.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -72,7 +73,7 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb, state_dir: Option<&
     };
     let outcome = match verb {
         ServingVerb::Init(args) => made(printer, &args).await,
-        ServingVerb::Serve(args) => server::serve(&args, env::vars())
+        ServingVerb::Serve(args) => server::serve(&args, environment())
             .await
             .map_err(|failure| told(words::NOT_SERVED, &failure, &args.config_dir)),
         ServingVerb::CheckConfig { config_dir } => checked(printer, &config_dir).await,
@@ -83,6 +84,13 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb, state_dir: Option<&
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => printer.failed(&failure),
     }
+}
+
+/// The environment. Of what is no text in it, each odd byte becomes a sign that stands in no name of ours: it is for
+/// other programs, and no reason not to start.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 async fn made(printer: Printer, args: &init::Args) -> Outcome {
@@ -108,8 +116,8 @@ async fn made(printer: Printer, args: &init::Args) -> Outcome {
 
 async fn checked(printer: Printer, config_dir: &Path) -> Outcome {
     let refused = |failure| told(words::NOT_CHECKED, &failure, config_dir);
-    let config = server::check_config(config_dir, env::vars()).map_err(refused)?;
-    let unproven = server::check_ready(config_dir, &config, env::vars()).map_err(refused)?;
+    let config = server::check_config(config_dir, environment()).map_err(refused)?;
+    let unproven = server::check_ready(config_dir, &config, environment()).map_err(refused)?;
     server::check_policies(&config).await.map_err(refused)?;
     if let Some(unproven) = unproven {
         printer.warn(&unproven);
@@ -134,7 +142,7 @@ async fn backed_up(printer: Printer, args: &server::BackupArgs) -> Outcome {
         }
         told(words::NOT_BACKED_UP, &failure, &args.config_dir)
     };
-    let backup = server::backup(args, env::vars()).await.map_err(refused)?;
+    let backup = server::backup(args, environment()).await.map_err(refused)?;
     let unsound = |found| {
         let trouble = words::unsound(&backup.told.dir, &found);
         Failure::new(Exit::Unproven, trouble)
