@@ -262,30 +262,48 @@ impl Keys {
             .mode(0o700)
             .create(&aside)
             .map_err(failed(&aside))?;
+        let made = Self::fill(&aside, passphrase, now, rng)
+            .and_then(|()| fs::rename(&aside, dir).map_err(failed(dir)));
+        if made.is_err() {
+            // It would be in the way of the next attempt. What cannot be removed is named by that.
+            drop(fs::remove_dir_all(&aside));
+        }
+        made?;
+        dir.parent().map_or(Ok(()), |parent| {
+            file::sync_directory(parent).map_err(failed(parent))
+        })
+    }
+
+    /// Makes all keys in a directory of their own.
+    fn fill(
+        aside: &Path,
+        passphrase: &Passphrase,
+        now: Timestamp,
+        rng: &mut (dyn CryptoRng + Send),
+    ) -> Result<(), CreateError> {
         for name in [KeyName::RecordingSeal, KeyName::SshHost] {
             let private = Ed25519Key::generate(rng, &name.comment())
                 .map_err(|_refused| CreateError::Key(name))?;
-            file::write(&aside, name, &private, passphrase, rng)?;
+            file::write(aside, name, &private, passphrase, rng)?;
         }
         for name in [KeyName::SshUserCa, KeyName::SshLoginCa, KeyName::SshHostCa] {
             let private =
                 P256Key::generate(&name.comment()).map_err(|_refused| CreateError::Key(name))?;
-            file::write(&aside, name, &private, passphrase, rng)?;
+            file::write(aside, name, &private, passphrase, rng)?;
         }
         for name in [KeyName::X509TargetCa, KeyName::X509LoginCa] {
             let private =
                 P256Key::generate(&name.comment()).map_err(|_refused| CreateError::Key(name))?;
-            file::write(&aside, name, &private, passphrase, rng)?;
+            file::write(aside, name, &private, passphrase, rng)?;
             let key = P256Key::from_private(&private).ok_or(CreateError::Key(name))?;
             let serial = draw_octets(rng);
             let certificate = Anchor::self_signed(&key, &name.comment(), serial, now)
                 .map_err(|_refused| CreateError::Certificate(name))?;
-            file::write_public(&certificate_path(&aside, name), &certificate)?;
+            file::write_public(&certificate_path(aside, name), &certificate)?;
         }
-        file::sync_directory(&aside).map_err(failed(&aside))?;
-        fs::rename(&aside, dir).map_err(failed(dir))?;
-        dir.parent().map_or(Ok(()), |parent| {
-            file::sync_directory(parent).map_err(failed(parent))
+        file::sync_directory(aside).map_err(|source| CreateError::Write {
+            path: aside.to_owned(),
+            source,
         })
     }
 

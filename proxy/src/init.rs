@@ -1,7 +1,8 @@
 //! `tidegate init`: everything a server needs to start, made once: configuration, policies, the
 //! authority's keys, the store, the first administrator.
 //!
-//! It never overwrites. Run twice, it refuses the second time and touches nothing.
+//! It never overwrites. Run twice, it refuses the second time and touches nothing; where it does not get to its end, it
+//! takes away what it made, and can be run again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +20,7 @@ use policies::{
     Document, GroupName, HostPort, Principal, PrincipalKind, PrincipalName, RegisteredKey,
 };
 
-use crate::config;
+use crate::config::{self, Config};
 use crate::server::Failure;
 
 /// The file of the passphrase, beside the configuration.
@@ -84,23 +85,37 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
             });
         }
     }
+    // Whoever has a server that cannot start with what it was told would have to find out what of it to take away.
+    let text = configuration(args);
+    let document = file.display().to_string();
+    Config::read(&document, &text, &args.config_dir, []).map_err(Failure::Config)?;
     let key = public_key(&args.admin_key)?;
+    let mut made = Vec::new();
+    let initialised = make(args, key, (&file, &text), &mut made).await;
+    if initialised.is_err() {
+        made.iter().rev().for_each(|path| take_away(path));
+    }
+    initialised
+}
 
+/// Makes all of it, the configuration last, and says in `made` what is there because of it.
+async fn make(
+    args: &Args,
+    key: RegisteredKey,
+    (file, text): (&Path, &str),
+    made: &mut Vec<PathBuf>,
+) -> Result<Initialised, Failure> {
     let clock = Clock::system();
     directory(&args.config_dir)?;
     directory(&args.state_dir)?;
     let mut rng = entropy::rng();
     let passphrase = Passphrase::generate(&mut rng);
-    write(&args.config_dir.join(PASSPHRASE), passphrase.expose())?;
-    let authority = Authority::create(
-        &authority_dir(&args.state_dir),
-        &passphrase,
-        clock.now(),
-        &mut rng,
-    )
-    .map_err(Failure::CreateAuthority)?;
-
-    let texts = policies(&args.config_dir)?;
+    write(&args.config_dir.join(PASSPHRASE), passphrase.expose(), made)?;
+    let keys = authority_dir(&args.state_dir);
+    let authority = Authority::create(&keys, &passphrase, clock.now(), &mut rng)
+        .map_err(Failure::CreateAuthority)?;
+    made.push(keys);
+    let texts = policies(&args.config_dir, made)?;
     let group = |name| GroupName::parse(name).map_err(|_shipped| Failure::Library);
     let admin = Principal {
         name: args.admin.clone(),
@@ -109,13 +124,15 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
         keys: vec![key],
         added_at: clock.now(),
     };
+    // Nobody else's by now: the keys beside it are ours.
+    made.extend(store_files(&args.state_dir));
     let store = Backend::sqlite(&store_path(&args.state_dir))
         .await
         .map_err(Failure::Store)?;
     bootstrap(&store, admin, texts, &clock)
         .await
         .map_err(Failure::Bootstrap)?;
-    write(&file, &configuration(args))?;
+    write(file, text, made)?;
     Ok(Initialised {
         config: file.display().to_string(),
         config_dir: args.config_dir.display().to_string(),
@@ -123,6 +140,27 @@ pub async fn init(args: &Args) -> Result<Initialised, Failure> {
         bastion: bastion(args),
         admin: args.admin.clone(),
         passphrase: shown(&args.config_dir.join(PASSPHRASE)),
+    })
+}
+
+/// What of a first attempt that did not get to its end would be in the way of the second one.
+fn take_away(path: &Path) {
+    let taken = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    // What stays is what the next attempt names.
+    drop(taken);
+}
+
+/// The store, and what SQLite and we keep beside it.
+fn store_files(state_dir: &Path) -> [PathBuf; 4] {
+    let store = store_path(state_dir);
+    ["", "-wal", "-shm", ".lock"].map(|end| {
+        let mut name = store.clone().into_os_string();
+        name.push(end);
+        name.into()
     })
 }
 
@@ -163,7 +201,7 @@ pub(crate) fn authority_dir(state_dir: &Path) -> PathBuf {
 }
 
 /// Writes the shipped policies out for the administrator to edit, and hands them on for the log.
-fn policies(config_dir: &Path) -> Result<PolicyTexts, Failure> {
+fn policies(config_dir: &Path, made: &mut Vec<PathBuf>) -> Result<PolicyTexts, Failure> {
     let dir = config_dir.join("policy");
     directory(&dir)?;
     let library = policies::library();
@@ -172,7 +210,7 @@ fn policies(config_dir: &Path) -> Result<PolicyTexts, Failure> {
         .iter()
         .chain([&library.quorums, &library.schema]);
     for document in documents {
-        write(&dir.join(&document.name), &document.text)?;
+        write(&dir.join(&document.name), &document.text, made)?;
     }
     let text = |document: Document| PolicyText {
         name: document.name,
@@ -202,13 +240,14 @@ fn directory(path: &Path) -> Result<(), Failure> {
         })
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let attempt = || {
+fn write(path: &Path, text: &str, made: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let mut attempt = || {
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(path)?;
+        made.push(path.to_owned());
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };

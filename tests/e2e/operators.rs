@@ -34,3 +34,107 @@ fn an_environment_that_is_no_text_is_no_reason_not_to_start() {
         assert_eq!(ran.status.code(), want, "{line:?}: {}", err(&ran));
     }
 }
+
+/// All files below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![dir.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("it is there").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A place for a server, and the key of its first administrator.
+struct Site {
+    scratch: Scratch,
+}
+
+impl Site {
+    fn new(name: &str) -> Self {
+        let scratch = Scratch::create(name).expect("a directory");
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
+        let made = keygen.arg(scratch.path().join("key")).status();
+        assert!(made.expect("it runs").success());
+        Self { scratch }
+    }
+
+    fn config_dir(&self) -> PathBuf {
+        self.scratch.path().join("config")
+    }
+
+    fn init(&self, more: &[&str]) -> Output {
+        let mut init = Command::new(binary::tidegate());
+        init.arg("init").arg("--config-dir").arg(self.config_dir());
+        let state = self.scratch.path().join("state");
+        init.arg("--server-state-dir").arg(state);
+        let key = self.scratch.path().join("key.pub");
+        init.args(["--admin", "bob", "--admin-key"]).arg(key);
+        init.args(more).output().expect("it runs")
+    }
+
+    /// It is made, and there is nothing wrong with it.
+    #[track_caller]
+    fn is_made(&self) {
+        let made = self.init(&[]);
+        assert!(made.status.success(), "{}", err(&made));
+        let mut check = Command::new(binary::tidegate());
+        check.arg("check-config").arg("--config-dir");
+        let checked = check.arg(self.config_dir()).output().expect("it runs");
+        assert!(checked.status.success(), "{}", err(&checked));
+    }
+}
+
+#[test]
+fn an_init_that_does_not_get_to_its_end_leaves_nothing_and_can_be_typed_again() {
+    // A policy that is there already, and a file where the policies are to go.
+    for in_the_way in ["policy/access.cedar", "policy"] {
+        let site = Site::new("init");
+        let in_the_way = site.config_dir().join(in_the_way);
+        let above = in_the_way.parent().expect("a directory");
+        fs::create_dir_all(above).expect("it is made");
+        fs::write(&in_the_way, "").expect("it is written");
+        let before = files(site.scratch.path());
+        let tried = site.init(&[]);
+        assert_eq!(tried.status.code(), Some(1), "{}", err(&tried));
+        assert_eq!(files(site.scratch.path()), before, "{}", err(&tried));
+        fs::remove_file(&in_the_way).expect("it is removed");
+        site.is_made();
+    }
+}
+
+#[test]
+fn an_init_that_was_broken_off_is_not_called_a_server() {
+    let site = Site::new("broken-off");
+    site.is_made();
+    let again = site.init(&[]);
+    assert_eq!(again.status.code(), Some(7), "{}", err(&again));
+    assert!(err(&again).contains("tidegate serve"), "{}", err(&again));
+    fs::remove_file(site.config_dir().join("tidegate.toml")).expect("it is there");
+    let again = site.init(&[]);
+    let said = err(&again);
+    assert_eq!(again.status.code(), Some(7), "{said}");
+    assert!(!said.contains("tidegate serve"), "{said}");
+    assert!(said.contains("no tidegate.toml is in"), "{said}");
+}
+
+#[test]
+fn no_server_is_made_that_cannot_start() {
+    let site = Site::new("hosts");
+    let tried = site.init(&["--host", "web_1"]);
+    let said = err(&tried);
+    assert_eq!(tried.status.code(), Some(2), "{said}");
+    for sign in ["`web_1` is not a host name", "nothing was made"] {
+        assert!(said.contains(sign), "`{sign}` is missing: {said}");
+    }
+    assert!(!site.config_dir().exists(), "{said}");
+    site.is_made();
+}

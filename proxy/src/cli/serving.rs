@@ -177,10 +177,18 @@ async fn shown(args: demo::Args) -> ExitCode {
 /// A configuration's mistakes one by one, then what went wrong.
 fn told(what: &str, failure: &server::Failure, config_dir: &Path) -> Failure {
     let dir = config_dir.display().to_string();
-    let (exit, advice) = if let server::Failure::Initialised { .. } = failure {
-        (Exit::Conflict, Some(words::run_it(&dir)))
+    let (exit, advice) = if let server::Failure::Initialised { path } = failure {
+        let whole = config_dir.join(crate::config::FILE).exists();
+        let left = || words::left_over(&path.display().to_string(), &dir);
+        let advice = if whole { words::run_it(&dir) } else { left() };
+        (Exit::Conflict, Some(advice))
     } else if let server::Failure::Config(_) = failure {
-        (Exit::Usage, Some(words::mend_it(&dir)))
+        let advice = if what == words::NOT_MADE {
+            words::SAY_OTHERWISE.to_owned()
+        } else {
+            words::mend_it(&dir)
+        };
+        (Exit::Usage, Some(advice))
     } else {
         let hint = failure.words().hint;
         (Exit::Error, hint.map(|hint| naming(&dir, &hint)))

@@ -67,6 +67,16 @@ pub fn run_it(config_dir: &str) -> String {
     format!("run what is there:  tidegate serve --config-dir {config_dir}")
 }
 
+/// What to do where something of a server is there, and no configuration of one.
+pub fn left_over(path: &str, config_dir: &str) -> String {
+    format!(
+        "no tidegate.toml is in {config_dir}: if an `init` that was broken off left `{path}`, move it away and type this again; if another server uses it, name another place by  --server-state-dir DIR"
+    )
+}
+
+/// What to do where `init` was told what no server can start with.
+pub const SAY_OTHERWISE: &str = "nothing was made; say it otherwise:  tidegate init --help";
+
 /// What to do with a configuration that has mistakes.
 pub fn mend_it(config_dir: &str) -> String {
     format!("mend what is shown above, then:  tidegate check-config --config-dir {config_dir}")
