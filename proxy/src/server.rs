@@ -13,7 +13,7 @@ use control::store::{Backend, OpenError};
 use control::{Broker, Clock};
 use jiff::SignedDuration;
 use recorder::{Limits, Recorder};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time;
 use tokio_util::task::TaskTracker;
@@ -79,6 +79,10 @@ pub struct Args {
 
 /// The file, beside the store, that says how far log and ledger were proven.
 const CHECKPOINT: &str = "ledger.checkpoint";
+
+/// How long after the first word to stop another is the same one, said twice: some supervisors tell a process, and
+/// then its whole group.
+const SAME_WORD: Duration = Duration::from_secs(1);
 
 /// How long sessions get to be told and sealed once they have been cut.
 const CLOSING_LIMIT: Duration = Duration::from_secs(10);
@@ -167,6 +171,7 @@ pub async fn serve(
     upkeep.spawn_on(upkeep::prove_ledger(broker()), house.control.handle());
     upkeep.spawn_on(upkeep::write_counted(broker()), house.control.handle());
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
+    let mut asked = Asked::listen().map_err(Failure::Signal)?;
     doors.accept(&config, &house, listeners, &mut upkeep);
     info!("server.ready");
     let ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -176,7 +181,7 @@ pub async fn serve(
 
     // What goes on beside the sessions never ends by itself: if some of it does, so do we.
     let ended = tokio::select! {
-        asked = asked_to_stop() => asked.map_err(Failure::Signal),
+        () = asked.to_stop() => Ok(()),
         Some(_) = upkeep.join_next() => Err(Failure::Upkeep),
         () = house.broker.blinded() => Err(Failure::Upkeep),
     };
@@ -186,7 +191,7 @@ pub async fn serve(
     info!("server.stopping");
     doors.close();
     house.broker.refuse_newcomers();
-    drain(&house, &tracker, config.drain_timeout).await;
+    drain(&house, &tracker, config.drain_timeout, &mut asked).await;
     doors.close_api();
     upkeep.shutdown().await;
     house.broker.write_all_counted().await;
@@ -306,28 +311,41 @@ fn broker(
     }
 }
 
-async fn asked_to_stop() -> io::Result<()> {
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    // A closed terminal, or somebody who expects a daemon to read its settings again, must not end sessions.
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hangup.recv() => warn!(
-                reason = policies::words::server::NO_RELOAD,
-                "server.hangup"
-            ),
+/// How the server is asked to stop.
+struct Asked {
+    term: Signal,
+    int: Signal,
+    hangup: Signal,
+}
+
+impl Asked {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Comes back each time it is.
+    async fn to_stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return,
+                _ = self.int.recv() => return,
+                // A closed terminal, or somebody who expects a daemon to read its settings again, must not end sessions.
+                _ = self.hangup.recv() => warn!(
+                    reason = policies::words::server::NO_RELOAD,
+                    "server.hangup"
+                ),
+            }
         }
     }
 }
 
-/// Lets sessions run on for as long as the operator allows, tells who is in them, then cuts them, and waits until every
-/// recording is sealed.
-async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration) {
+/// Lets sessions run on for as long as the operator allows, or until they ask again; tells who is in them, then cuts
+/// them, and waits until every recording is sealed.
+async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration, asked: &mut Asked) {
     tracker.close();
     let now = house.broker.clock().instant();
     let end = now.checked_add(drain_timeout).unwrap_or(now);
@@ -335,7 +353,23 @@ async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration) {
     if !drain_timeout.is_zero() {
         house.bastion.stops_at(end);
     }
-    if time::timeout_at(end, tracker.wait()).await.is_err() {
+    let again = async {
+        let not_before = now.checked_add(SAME_WORD).unwrap_or(now);
+        loop {
+            asked.to_stop().await;
+            if house.broker.clock().instant() >= not_before {
+                return;
+            }
+        }
+    };
+    let are_over = tokio::select! {
+        waited = time::timeout_at(end, tracker.wait()) => waited.is_ok(),
+        () = again => {
+            info!("server.hurried");
+            false
+        }
+    };
+    if !are_over {
         house.broker.stop();
     }
     // Of a session whose task is gone the end may still be written down.

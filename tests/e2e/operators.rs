@@ -138,3 +138,40 @@ fn no_server_is_made_that_cannot_start() {
     assert!(!site.config_dir().exists(), "{said}");
     site.is_made();
 }
+
+/// Whoever has waited for long enough asks once more.
+#[test]
+fn a_second_word_to_stop_ends_the_wait_for_those_who_are_in() {
+    let mut world = World::with(&Setting {
+        server: &[("TIDEGATE__LIMITS__DRAIN_TIMEOUT", "30m")],
+        ..Setting::default()
+    });
+    world.grant_ssh("1h");
+    let mut ssh = world.begin_ssh();
+    let server = world.server_pid().expect("it runs").to_string();
+    let stop = || {
+        let told = Command::new("kill").args(["-TERM", &server]).status();
+        told.expect("kill runs").success()
+    };
+    // The same word twice at once is one, as some supervisors say it.
+    assert!(stop() && stop());
+    let says = |sign| world.server_log().contains(sign).then_some(());
+    within(Duration::from_secs(10), "it stops", || {
+        says("server.stopping")
+    });
+    assert!(!ssh.has_ended(), "{}", ssh.output());
+    within(Duration::from_secs(30), "it has stopped", || {
+        says("server.stopped").or_else(|| {
+            stop();
+            None
+        })
+    });
+    assert!(says("server.hurried").is_some(), "{}", world.server_log());
+    let said = ssh.ended();
+    assert!(said.contains("TG2"), "{said}");
+    world.stop_server(Ending::Term);
+    world.serve().expect("it comes up again");
+    let session = world.ended_sessions()[0]["id"].clone();
+    let (holds, said) = world.verify(session.as_str().expect("an id"));
+    assert!(holds, "{said}");
+}
