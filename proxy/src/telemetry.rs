@@ -29,14 +29,16 @@ pub enum LogFormat {
 /// Filters by module and level alone: a filter that looks at spans would be asked each time a session
 /// does anything.
 pub fn start(format: LogFormat, filter: &str) {
-    let filter = chosen(filter);
-    let log = tracing_subscriber::registry().with(filter);
+    let log = tracing_subscriber::registry().with(chosen(filter));
     let started = match format {
         LogFormat::Text => log.with(text(std::io::stderr)).try_init(),
         LogFormat::Json => log.with(json(std::io::stderr)).try_init(),
     };
     if started.is_err() {
         tracing::debug!("log.started_twice");
+    }
+    if read(filter).is_none() {
+        tracing::warn!(filter, "log.filter_unread");
     }
 }
 
@@ -77,8 +79,8 @@ impl<'w> FormatFields<'w> for OneLine {
 /// What of all that happens is in the log. Of russh nothing, unless that is asked for: it writes down what peers
 /// say, as they say it, line breaks and all, and as often.
 fn chosen(filter: &str) -> Targets {
-    let usual = |_unreadable| Targets::new().with_default(LevelFilter::INFO);
-    let chosen: Targets = filter.parse().unwrap_or_else(usual);
+    let usual = || Targets::new().with_default(LevelFilter::INFO);
+    let chosen = read(filter).unwrap_or_else(usual);
     if chosen
         .iter()
         .any(|(target, _level)| target.starts_with("russh"))
@@ -87,6 +89,16 @@ fn chosen(filter: &str) -> Targets {
     } else {
         chosen.with_target("russh", LevelFilter::OFF)
     }
+}
+
+/// What a filter asks for, where it can be read. A word alone is a level: one that is none would be taken for a module,
+/// and of all others nothing would be in the log, not even what a person must look at.
+fn read(filter: &str) -> Option<Targets> {
+    let is_clear = |part: &str| {
+        part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok())
+    };
+    let is_clear = filter.split(',').map(str::trim).all(is_clear);
+    filter.parse().ok().filter(|_targets| is_clear)
 }
 
 #[cfg(test)]
@@ -174,6 +186,11 @@ mod tests {
             check(filter, deep, Level::ERROR, false);
             check(filter, deep, Level::INFO, false);
             check(filter, "proxy::session", Level::INFO, true);
+        }
+        for misspelt in ["inof", "", "debug,inof", "proxy"] {
+            check(misspelt, "proxy::session", Level::INFO, true);
+            check(misspelt, "control::broker", Level::ERROR, true);
+            check(misspelt, "proxy::session", Level::DEBUG, false);
         }
         check("info,russh=debug", deep, Level::DEBUG, true);
         check("info,russh::server=warn", deep, Level::WARN, true);

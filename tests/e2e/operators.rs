@@ -175,3 +175,15 @@ fn a_second_word_to_stop_ends_the_wait_for_those_who_are_in() {
     let (holds, said) = world.verify(session.as_str().expect("an id"));
     assert!(holds, "{said}");
 }
+
+/// It would be taken for the name of a module, of which alone something is logged.
+#[test]
+fn a_misspelt_level_silences_nothing() {
+    let world = World::with(&Setting {
+        server: &[("TIDEGATE_LOG", "inof")],
+        ..Setting::default()
+    });
+    for sign in ["log.filter_unread", "server.ready", "login.issued"] {
+        until(sign, || world.server_log().contains(sign).then_some(()));
+    }
+}
