@@ -144,6 +144,68 @@ fn verification_that_fails_exits_9() {
     );
 }
 
+/// That another cannot be looked at neither hides it nor keeps the rest from being looked at.
+#[test]
+fn what_does_not_hold_is_told_beside_what_is_not_there() {
+    let world = World::new();
+    let broken = finished(&world, "echo one");
+    let good = world.dir().join("good.rec").display().to_string();
+    let path = file(&world, &broken);
+    fs::copy(&path, &good).expect("it is copied");
+    let mut bytes = fs::read(&path).expect("it is read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    fs::write(&path, bytes).expect("it is written");
+    let nowhere = "ses_00000000000000000000000000";
+    let orders = [
+        [broken.as_str(), nowhere, &good],
+        [nowhere, &good, &broken],
+        [&good, "./nowhere.rec", &broken],
+    ];
+    for which in orders {
+        let line = [&["tidegate", "recordings", "verify"], &which[..]].concat();
+        let ran = world.carol().output(&line).expect("it runs");
+        let said = out(&ran) + &err(&ran);
+        assert_eq!(ran.status.code(), Some(9), "{which:?}: {said}");
+        assert_eq!(err(&ran).matches("error: ").count(), 2, "{which:?}: {said}");
+        assert!(out(&ran).contains(&broken), "the good one holds: {said}");
+    }
+}
+
+#[test]
+fn a_recording_is_not_exported_onto_itself() {
+    let world = World::new();
+    let id = finished(&world, "echo one");
+    let copy = world.dir().join("copy.rec");
+    fs::copy(file(&world, &id), &copy).expect("it is copied");
+    let (before, copy) = (fs::read(&copy).expect("it is read"), copy.display());
+    let copy = copy.to_string();
+    let export = [
+        "tidegate",
+        "recordings",
+        "export",
+        &copy,
+        "--raw",
+        "--to",
+        &copy,
+    ];
+    let ran = world.carol().output(&export).expect("it runs");
+    assert_eq!(ran.status.code(), Some(2), "{}", err(&ran));
+    assert!(fs::read(&copy).expect("it is there") == before);
+    let other = format!("{copy}.2");
+    let export = [
+        "tidegate",
+        "recordings",
+        "export",
+        &copy,
+        "--raw",
+        "--to",
+        &other,
+    ];
+    world.carol().run(&export).expect("it is another file");
+    assert!(fs::read(&other).expect("it is there") == before);
+}
+
 #[test]
 fn a_recording_whose_beginning_was_written_over_is_no_outage() {
     let world = World::new();

@@ -368,6 +368,15 @@ pub fn not_a_seal_key(text: &str) -> Trouble {
     )
 }
 
+/// What is to be exported would be written over.
+pub fn onto_itself(path: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot export {path} onto itself"),
+        "it would be emptied before it is read, and is evidence",
+        "name another file after --to",
+    )
+}
+
 /// What the player says before it begins.
 pub fn player_keys() -> &'static str {
     "space pause · left/right 5 s · up/down or +/- speed · . next · q quit"

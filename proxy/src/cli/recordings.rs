@@ -3,6 +3,7 @@
 //! Where a session is named, its recording is fetched through the API; a path is a file here. What
 //! is proven is proven here, not by the server: all it takes from elsewhere is the public key.
 
+mod verify;
 mod wrong;
 
 use std::fs::File;
@@ -16,14 +17,13 @@ use policies::SessionId;
 use policies::words::cli::{Trouble, doing, prompts};
 use policies::words::{cli, recordings as words};
 use recorder::{Break, Channels, ExportError, Fault, Form, Reader, Verified};
-use serde_json::json;
 
 use crate::cli::audit::trust;
 use crate::cli::client::{Client, chain};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::path::segment;
-use crate::cli::printer::{Format, Printer, Row};
+use crate::cli::printer::{Printer, Row};
 use crate::cli::sessions::{self, ending};
 use crate::cli::when;
 use crate::postgres::classified;
@@ -39,19 +39,8 @@ pub(crate) enum RecordingsVerb {
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
-    Verify(VerifyArgs),
+    Verify(verify::VerifyArgs),
     Export(ExportArgs),
-}
-
-/// Prove that recordings are what was sealed; names the first broken frame and exits with 9
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    /// Which: sessions, `last`, or files (with a `/` in their names, or ending in .rec)
-    #[arg(required = true, value_name = "ID|FILE")]
-    which: Vec<String>,
-    /// The key of the seal, as `tidegate ca show` prints it; without it, the bastion is asked
-    #[arg(long)]
-    key: Option<String>,
 }
 
 /// Write a recording in a form that other tools read
@@ -137,7 +126,7 @@ pub(crate) async fn recordings(context: &Context, verb: RecordingsVerb) -> Outco
             }
             Ok(())
         }
-        RecordingsVerb::Verify(args) => verify(context, &args).await,
+        RecordingsVerb::Verify(args) => verify::verify(context, &args).await,
         RecordingsVerb::Export(args) => export(context, &args).await,
     }
 }
@@ -208,78 +197,6 @@ async fn session(client: &Client, doing: &str, which: &str) -> Result<SessionId,
     Ok(session.id)
 }
 
-async fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
-    let key = match &args.key {
-        Some(text) => seal_key(text, Exit::Usage)?,
-        None => seal_key(&trust(context).await?.seal, Exit::Unproven)?,
-    };
-    let mut broken = None;
-    for which in &args.which {
-        let wrong = match looked_at(context, which, &key).await? {
-            Ok(()) => continue,
-            Err(wrong) => wrong,
-        };
-        let trouble = wrong.trouble(which);
-        if matches!(context.printer.format, Format::Json | Format::Jsonl) {
-            context.printer.record(&wrong.verdict(which))?;
-        }
-        // The last one is told by whoever ends the program.
-        if let Some(before) = broken.replace(trouble) {
-            context.printer.trouble(Exit::Unproven, &before);
-        }
-    }
-    match broken {
-        Some(trouble) => Err(Failure::new(Exit::Unproven, trouble)),
-        None => Ok(()),
-    }
-}
-
-/// Fetches one and proves it, and says that it holds. That it is gone is what is wrong with one.
-async fn looked_at(
-    context: &Context,
-    which: &str,
-    key: &[u8; 32],
-) -> Result<Result<(), Wrong>, Failure> {
-    let fetched = match fetched(context, which).await {
-        Ok(fetched) => fetched,
-        Err(Failure {
-            exit: Exit::Unproven,
-            trouble: Some(trouble),
-        }) => return Ok(Err(Wrong::Gone(trouble))),
-        Err(failure) => return Err(failure),
-    };
-    let verified = match fetched.verified(key) {
-        Ok(verified) => verified,
-        Err(wrong) => return Ok(Err(wrong)),
-    };
-    if let Some(id) = fetched.session
-        && let Some(wrong) = misnamed(context, id, &verified).await?
-    {
-        return Ok(Err(wrong));
-    }
-    tell(
-        context,
-        &verified,
-        matches!(fetched.ledger, Ledger::Root(_)),
-    )?;
-    if fetched.ledger == Ledger::Rootless {
-        context.printer.warn(&words::rootless(which));
-    }
-    Ok(Ok(()))
-}
-
-/// What is wrong where the server lists the session as another's than was sealed.
-async fn misnamed(
-    context: &Context,
-    id: SessionId,
-    verified: &Verified,
-) -> Result<Option<Wrong>, Failure> {
-    let doing = doing::LOOK_SESSION_UP;
-    let path = format!("/v1/sessions/{id}");
-    let listed: SessionView = context.client(doing)?.get(doing, &path).await?;
-    Ok(Wrong::misnamed(&verified.heading, &listed.session))
-}
-
 /// Says what is known of a recording before it is shown. That of a session is proven first, and what is wrong with it
 /// is told now and again at the end; a file is shown as it is.
 ///
@@ -343,29 +260,14 @@ impl Fetched {
     }
 }
 
-fn tell(context: &Context, verified: &Verified, is_in_ledger: bool) -> Outcome {
-    let checkpoint = &verified.checkpoint;
-    let session = checkpoint.session.to_string();
-    let verdict = json!({
-        "schema": "tidegate.verdict/1", "recording": session, "holds": true,
-        "frames": checkpoint.frames, "bytes": checkpoint.bytes, "end": verified.end,
-        "timeline": verified.timeline, "sealed_at": checkpoint.sealed_at,
-        "heading": verified.heading, "root": hex(&checkpoint.root), "is_in_ledger": is_in_ledger,
-    });
-    let said = words::verified(
-        &session,
-        checkpoint.frames,
-        checkpoint.bytes,
-        &verified.end.to_string(),
-        &when::stamp(checkpoint.sealed_at),
-    );
-    context.printer.done(&verdict, &session, &said)
-}
-
 async fn export(context: &Context, args: &ExportArgs) -> Outcome {
     let fetched = fetched(context, &args.which).await?;
     let wrong = proven(context, &args.which, &fetched).await?;
     let mut file = fetched.file;
+    if let Some(to) = args.to.as_deref().filter(|to| is_same(&file, to)) {
+        let trouble = words::onto_itself(&to.display().to_string());
+        return Err(Failure::new(Exit::Usage, trouble));
+    }
     let mut out = match &args.to {
         Some(path) => Out::File(create(path)?),
         None => Out::Printer(context.printer),
@@ -438,6 +340,17 @@ pub(crate) fn odd(which: &str, error: &io::Error) -> Failure {
 /// Standard output, in pieces that are worth a call.
 pub(crate) fn buffered(printer: Printer) -> impl Write {
     BufWriter::with_capacity(64 * 1024, Out::Printer(printer))
+}
+
+/// Whether a path is this file, which would be emptied before it is read.
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), path.metadata()) {
+        (Ok(read), Ok(written)) => {
+            (read.dev(), read.ino()) == (written.dev(), written.ino()) && read.is_file()
+        }
+        (Err(_), _) | (_, Err(_)) => false,
+    }
 }
 
 /// Creates a file that only its owner reads.
