@@ -205,6 +205,34 @@ fn the_digest_tells_the_zone() {
     assert_eq!(digest("UTC"), zones[0]);
 }
 
+/// Each denial carries it, on the wire and into the ledger.
+#[test]
+fn of_a_reason_without_end_so_much_is_shown_as_of_what_people_say() {
+    let reason = |text: &str| {
+        let rule = format!("@id(\"no\") @reason(\"{text}\") forbid (principal, action, resource);");
+        let document = Document::new("long.cedar", &rule);
+        let policies = PolicySet::load(&[document], None, TimeZone::UTC).unwrap();
+        let (facts, request) = (world::facts(), world::request("alice", "web1", "deploy"));
+        let (here, noon) = (world::here(), world::noon());
+        let bob = world::name("bob");
+        let asked = policies::may_approve(&policies, &facts, &bob, &request, here, noon);
+        let Err(policies::Denial::NotAllowed { reason, .. }) = asked else {
+            panic!("{asked:?}");
+        };
+        (reason, lines(policies.warnings()))
+    };
+    for (given, shown, told) in [
+        (1000, 1000, false),
+        (1001, 1001, true),
+        (100_000, 1001, true),
+    ] {
+        let (said, warned) = reason(&"ü".repeat(given));
+        assert_eq!(said.chars().count(), shown, "{given}");
+        assert_eq!(said.ends_with('…'), told, "{given}");
+        assert_eq!(warned.contains("more than 1000"), told, "{warned}");
+    }
+}
+
 #[test]
 fn what_a_terminal_would_obey_in_a_reason_is_told_and_reaches_nobody() {
     let text = r#"@id("a\u{1b}b") @reason("c\u{1b}]52;c;eA==\u{07}d\u{202e}e\u{61c}\r\n\tf")

@@ -187,3 +187,24 @@ fn a_misspelt_level_silences_nothing() {
         until(sign, || world.server_log().contains(sign).then_some(()));
     }
 }
+
+#[test]
+fn a_directory_without_policies_is_another_one_than_was_meant() {
+    let world = World::new();
+    let empty = world.dir().join("empty");
+    fs::create_dir_all(&empty).expect("it is made");
+    let empty = empty.display().to_string();
+    let state = world.state_dir().display().to_string();
+    for line in [
+        &["policy", "check", &empty][..],
+        &["policy", "apply", &empty, "--yes"],
+        &["policy", "apply", &empty, "--dry-run"],
+        &["policy", "apply", &empty, "--server-state-dir", &state],
+    ] {
+        let ran = world.bob().output(&[&["tidegate"], line].concat());
+        let ran = ran.expect("it runs");
+        let said = out(&ran) + &err(&ran);
+        assert_eq!(ran.status.code(), Some(2), "{line:?}: {said}");
+        assert!(said.contains("*.cedar"), "{line:?}: {said}");
+    }
+}

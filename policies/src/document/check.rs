@@ -18,6 +18,10 @@ use crate::quorum::Quorums;
 /// Annotations that mean something. All are for people: none ever changes a decision.
 const ANNOTATIONS: [&str; 4] = ["id", "title", "reason", "notify"];
 
+/// So many characters of a `@reason` are shown, as of what a person says: each denial carries it, on the wire and into the
+/// ledger.
+const REASON_MAX: usize = 1000;
+
 /// How far validated policies may reach: attributes and ancestors of who asks, of what about and of
 /// entities in the context, but nothing behind those. It is what a slice holds.
 const DEREFERENCE_LEVEL: u32 = 1;
@@ -88,7 +92,7 @@ impl<'a> Checking<'a> {
             let site = Site { document, span };
             let id = self.name(policy, &site);
             let reason = policy.annotation("reason").unwrap_or_default();
-            let reason = shown(&reason.replace("\r\n", "\n"), is_layout);
+            let reason = shown(&bounded(&reason.replace("\r\n", "\n")), is_layout);
             self.annotations(policy, &site);
             self.reasons.insert(id.clone(), reason);
             if let Err(error) = self.policies.add(policy.new_id(PolicyId::new(&id))) {
@@ -149,6 +153,13 @@ impl<'a> Checking<'a> {
             let what = site.mistake_at(&at, what).warn();
             self.found
                 .push(what.advise("leave them out; whoever reads it sees a mark in their place"));
+        }
+        let reason = policy.annotation("reason").unwrap_or_default();
+        if reason.chars().count() > REASON_MAX {
+            let what = format!("`@reason` has more than {REASON_MAX} characters");
+            let what = site.mistake_at(&site.literal("@reason"), what).warn();
+            self.found
+                .push(what.advise("whoever it stops reads only so many of them"));
         }
         let silent = policy.annotation("reason").is_none_or(str::is_empty);
         if policy.effect() == Effect::Forbid && silent {
@@ -225,6 +236,14 @@ impl<'a> Checking<'a> {
             reasons,
             found,
         }
+    }
+}
+
+/// A reason as far as it is shown. Longer ones may be in force already, so it is no mistake.
+fn bounded(reason: &str) -> String {
+    match reason.char_indices().nth(REASON_MAX) {
+        Some((end, _)) => reason.get(..end).unwrap_or_default().to_owned() + "…",
+        None => reason.to_owned(),
     }
 }
 

@@ -35,9 +35,9 @@ pub use onetime::{
     alias_given, alias_taken, no_database, no_role_in_force, onetime_made, several_roles,
 };
 pub use policy::{
-    policies_applied, policies_bad, policies_good, policies_question, policies_replaced,
-    policies_would, policies_written, policy_misnamed, policy_there, policy_unread, rules_gone,
-    zone_changes,
+    no_policies, policies_applied, policies_bad, policies_good, policies_question,
+    policies_replaced, policies_would, policies_written, policy_misnamed, policy_there,
+    policy_unread, rules_gone, zone_changes,
 };
 pub(super) use roles::OWN_ROLES;
 pub use roles::{admin_script, no_script};
@@ -157,6 +157,11 @@ pub fn no_key_accepted(bastion: &str, tried: usize) -> Trouble {
         },
         "name the registered one with --identity FILE, or ask an admin:  tidegate user key add NAME --key FILE",
     )
+}
+
+/// One of several keys cannot be tried.
+pub fn key_passed_over(trouble: &Trouble) -> String {
+    format!("warning: {}: {}", trouble.what, trouble.why)
 }
 
 /// The bastion wants a key proven in another way than this program does, which is not done.
@@ -333,6 +338,14 @@ pub fn waiting(request: &str, at_most: &str) -> String {
 /// While waiting, in one line that is written again and again.
 pub fn still_waiting(passed: &str, at_most: &str) -> String {
     format!("waiting, {passed} of {at_most}; Ctrl-C stops waiting, the request stays")
+}
+
+/// The bastion does not answer while somebody waits for the answer to a request.
+pub fn unanswered(below: bool) -> String {
+    let below = if below { "\n" } else { "" };
+    format!(
+        "{below}warning: the bastion does not answer at present; the request stands, and this goes on waiting"
+    )
 }
 
 /// Somebody may have meant another target.

@@ -261,6 +261,10 @@ struct Read {
 /// Reads a directory and checks it as the server will.
 fn checked(dir: &Path, zone: Option<&str>) -> Result<Read, Failure> {
     let texts = files::read(dir, zone.unwrap_or(UTC))?;
+    if texts.documents.is_empty() {
+        let none = cli::no_policies(&dir.to_string_lossy());
+        return Err(Failure::new(Exit::Usage, none));
+    }
     let policies = loaded(&texts)?;
     let policies = policies.map_err(|mistakes| {
         let bad = cli::policies_bad(mistakes, &typed(dir, zone));

@@ -42,6 +42,15 @@ pub fn policy_unread(path: &str) -> String {
     format!("warning: {path} is not read: policies are files of the directory itself")
 }
 
+/// A directory has no policy in it: another one was meant, for with these nobody could do anything.
+pub fn no_policies(dir: &str) -> Trouble {
+    Trouble::new(
+        "there are no policies to use",
+        format!("no file in {dir} is called *.cedar"),
+        "name the directory that they are in, for example:  tidegate policy check /etc/tidegate/policy",
+    )
+}
+
 /// After policies were found good. `typed` is the directory, and the zone where one was given.
 pub fn policies_good(count: usize, typed: &str) -> String {
     format!("{count} policy files are well formed and valid\n  tidegate policy apply {typed}")
