@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use proxy::demo::Ending;
@@ -189,4 +191,36 @@ fn what_to_type_next_has_the_duration_that_was_asked_for_or_the_longest() {
     complaint.read_to_string(&mut said).expect("it is text");
     assert_eq!(waiting.wait().expect("it ends").code(), Some(4), "{said}");
     assert!(said.contains(&next("2h30m")), "{said}");
+}
+
+/// A key that wants to be touched, one that somebody has to agree to, an agent on a machine that is gone.
+#[test]
+fn a_key_that_does_not_sign_keeps_no_other_from_being_tried() {
+    let world = World::new();
+    let unwilling = fresh_key(&world, "unwilling");
+    let unwilling = unwilling.trim_end_matches(".pub");
+    let socket = world.dir().join("agent");
+    let mut agent = Command::new("ssh-agent");
+    agent.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null());
+    // Whoever is asked says no.
+    agent.env("SSH_ASKPASS", "/bin/false").env("DISPLAY", ":0");
+    let mut agent = agent.spawn().expect("ssh-agent runs");
+    until("the agent listens", || socket.exists().then_some(()));
+    let mut add = Command::new("ssh-add");
+    add.arg("-c").arg(unwilling).env("SSH_AUTH_SOCK", &socket);
+    assert!(add.output().expect("ssh-add runs").status.success());
+    let mute = world.dir().join("mute");
+    let _taken = UnixListener::bind(&mute).expect("a socket");
+    let log_in = |socket: &Path| {
+        let at = format!("SSH_AUTH_SOCK={}", socket.display());
+        let line = ["env", &at, "timeout", "60", "tidegate", "login"];
+        world.alice().output(&line).expect("it runs")
+    };
+    let passed_over = log_in(&socket);
+    agent.kill().and_then(|()| agent.wait()).expect("it ends");
+    let said = err(&passed_over);
+    assert!(passed_over.status.success(), "{said}");
+    assert!(said.contains("warning: cannot sign"), "{said}");
+    let waited = log_in(&mute);
+    assert!(waited.status.success(), "{}", err(&waited));
 }

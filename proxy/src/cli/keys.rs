@@ -3,6 +3,7 @@
 //! Private keys are read to sign one login and are kept nowhere.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ca::sshsig::{self, LOGIN_NAMESPACE};
 use policies::words::cli::{self, doing};
@@ -10,6 +11,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PublicKey};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::cli::client::chain;
@@ -84,6 +86,10 @@ pub(crate) async fn candidates(
     Ok(all)
 }
 
+/// How long an agent may take to say which keys it has. One that is lent from a machine that is gone takes for ever; to
+/// sign with one it may well ask somebody.
+const AGENT_LIMIT: Duration = Duration::from_secs(5);
+
 /// An agent that does not answer has no keys.
 async fn agent_keys(socket: &Path) -> Vec<Candidate> {
     let listed = async {
@@ -97,8 +103,10 @@ async fn agent_keys(socket: &Path) -> Vec<Candidate> {
         }),
         AgentIdentity::Certificate { .. } => None,
     };
+    let listed = timeout(AGENT_LIMIT, listed).await;
     listed
-        .await
+        .ok()
+        .flatten()
         .unwrap_or_default()
         .into_iter()
         .filter_map(plain)

@@ -57,18 +57,43 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
         let signer = match candidate.open(&context.surroundings).await {
             Ok(signer) => signer,
             Err(failure) if count == 1 => return Err(failure),
-            Err(_locked) => continue,
+            Err(locked) => {
+                passed_over(context, &locked);
+                continue;
+            }
         };
         match prove((&client, &ca), &signer, &applicant, args.ttl).await {
             Ok(logged_in) => return keep(context, &url, &ca_pem, &applicant, logged_in),
-            Err(failure) if failure.exit == Exit::NotLoggedIn => {}
-            Err(failure) => return Err(failure),
+            Err(Unproven::Unsigned(failure)) if count > 1 => passed_over(context, &failure),
+            Err(Unproven::Refused(failure)) if failure.exit == Exit::NotLoggedIn => {}
+            Err(Unproven::Unsigned(failure) | Unproven::Refused(failure)) => return Err(failure),
         }
     }
     Err(Failure::new(
         Exit::NotLoggedIn,
         cli::no_key_accepted(&url, count),
     ))
+}
+
+/// Says why a key was not tried, where there are others.
+fn passed_over(context: &Context, failure: &Failure) {
+    if let Some(trouble) = &failure.trouble {
+        context.printer.warn(&cli::key_passed_over(trouble));
+    }
+}
+
+/// Why a key proved nobody.
+enum Unproven {
+    /// It did not sign: nobody touched it, or whoever was asked said no.
+    Unsigned(Failure),
+    /// The bastion does not take it, or there was nothing to sign.
+    Refused(Failure),
+}
+
+impl From<Failure> for Unproven {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
 }
 
 /// A client that has made sure whom it speaks to, and the CA that it believes.
@@ -149,7 +174,7 @@ async fn prove(
     signer: &Signer,
     applicant: &Applicant,
     ttl: Option<Duration>,
-) -> Result<LoggedIn, Failure> {
+) -> Result<LoggedIn, Unproven> {
     let odd = |found: &str| Failure::new(Exit::Error, cli::refused(doing::LOG_IN, found, None));
     let public_key = signer.public()?;
     let order = ChallengeOrder {
@@ -167,14 +192,14 @@ async fn prove(
     let text = to_sign(&given, ca, &ssh_public_key, &csr)
         .ok_or_else(|| another_version(client.url(), &given))?;
     let order = LoginOrder {
-        signature: signer.sign(&text).await?,
+        signature: signer.sign(&text).await.map_err(Unproven::Unsigned)?,
         challenge: given.challenge,
         public_key,
         ssh_public_key,
         csr,
         ttl_seconds: ttl.map(|ttl| ttl.as_secs()),
     };
-    client.post(doing::LOG_IN, "/v1/login", &order).await
+    Ok(client.post(doing::LOG_IN, "/v1/login", &order).await?)
 }
 
 /// What is signed. Nothing, where the server wants something else: it may want it for another bastion.

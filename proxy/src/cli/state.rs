@@ -3,7 +3,7 @@
 //! One directory, mode 0700, every file 0600 and written whole or not at all. `ssh` and `psql` read
 //! these files by themselves; that is all they need.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -118,12 +118,20 @@ impl State {
     /// login: not the one before either, whose keys may be gone.
     pub(crate) fn keep(&self, bastion: &Bastion, files: &[(&str, &[u8])]) -> Result<(), Failure> {
         self.ensure_dir()?;
+        let _turn = self.turn();
         self.remove(BASTION)?;
         for (name, text) in files {
             self.write(name, text)?;
         }
         self.write_json(BASTION, bastion)?;
         self.remove(LAST)
+    }
+
+    /// Waits until nobody else writes here, and holds the place until it is dropped: of two logins at once the key of
+    /// one would lie beside the certificate of the other. Where the file system has no locks, as before there were any.
+    fn turn(&self) -> Option<File> {
+        let dir = File::open(&self.dir).ok()?;
+        dir.lock().ok().map(|()| dir)
     }
 
     fn write_json(&self, name: &str, thing: &impl Serialize) -> Result<(), Failure> {
@@ -135,6 +143,7 @@ impl State {
     /// Forgets the login with its keys and certificates. Which bastion it was stays, and by which CA
     /// it is known again.
     pub(crate) fn forget(&self) -> Result<(), Failure> {
+        let _turn = self.turn();
         // One that cannot be read has to go all the same.
         if let Ok(Some(Bastion {
             url, fingerprint, ..
@@ -271,6 +280,28 @@ mod tests {
         }
         state.keep(&bastion(), &files).unwrap();
         assert_eq!(state.last().unwrap(), None);
+        fs::remove_dir_all(&state.dir).unwrap();
+    }
+
+    /// In two terminals, both of which were told that the login is over.
+    #[test]
+    fn of_two_logins_at_once_one_is_kept_whole() {
+        let state = scratch("at-once");
+        let names = [SSH_KEY, SSH_CERTIFICATE, TLS_KEY, TLS_CERTIFICATE];
+        let log_in = |by: &[u8]| {
+            let files = names.map(|name| (name, by));
+            for _time in 0..20 {
+                state.keep(&bastion(), &files).unwrap();
+                let _turn = state.turn();
+                let kept = names.map(|name| state.read(name).unwrap());
+                assert!(kept.iter().all(|one| *one == kept[0]), "{kept:?}");
+            }
+        };
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| log_in(b"first"));
+            let second = scope.spawn(|| log_in(b"second"));
+            assert!(first.join().is_ok() && second.join().is_ok());
+        });
         fs::remove_dir_all(&state.dir).unwrap();
     }
 
