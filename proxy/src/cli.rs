@@ -152,7 +152,13 @@ pub async fn run(cli: Cli) -> ExitCode {
             headers: !cli.globals.no_headers,
         },
         state: State::at(&surroundings.state_dir),
-        named: cli.globals.bastion.as_deref().map(tidy_url),
+        // A variable that is set to nothing names none.
+        named: cli
+            .globals
+            .bastion
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .map(tidy_url),
         clock: Clock::system(),
         surroundings,
     };

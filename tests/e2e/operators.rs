@@ -208,3 +208,51 @@ fn a_directory_without_policies_is_another_one_than_was_meant() {
         assert!(said.contains("*.cedar"), "{line:?}: {said}");
     }
 }
+
+#[test]
+fn a_variable_that_is_set_to_nothing_names_no_bastion() {
+    let world = World::new();
+    let alice = |line: &[&str]| {
+        let ran = world.alice().output(line).expect("it runs");
+        (ran.status.code(), err(&ran))
+    };
+    let listed = alice(&["env", "TIDEGATE_BASTION=", "tidegate", "ls"]);
+    assert_eq!(listed, (Some(0), String::new()));
+    let (code, said) = alice(&["tidegate", "--bastion", "https://", "ls"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(!said.contains("https://https"), "{said}");
+}
+
+/// The request stands, and who waits for its answer hears it.
+#[test]
+fn whoever_waits_for_an_answer_outlasts_a_restart_of_the_bastion() {
+    let mut world = World::new();
+    let login = world.login();
+    let line = [
+        "tidegate",
+        "request",
+        "web1",
+        "--as",
+        &login,
+        "--for",
+        "10m",
+        "--reason",
+        "INC-1",
+        "--wait=2m",
+    ];
+    let mut waits = world.begin("request", &line, ": waiting");
+    world.stop_server(Ending::Term);
+    until("it is noticed", || {
+        waits
+            .output()
+            .contains("the bastion does not answer")
+            .then_some(())
+    });
+    world.serve().expect("it comes up again");
+    let said = waits.output();
+    let request = said.split(':').next().unwrap_or_default();
+    let approve = ["tidegate", "approve", request];
+    world.bob().run(&approve).expect("it is there");
+    let said = waits.ended();
+    assert!(said.contains("approved by bob"), "{said}");
+}

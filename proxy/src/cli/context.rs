@@ -37,7 +37,7 @@ impl Context {
     /// The bastion to speak to, whether logged in there or not.
     pub(crate) fn url(&self) -> Result<String, Failure> {
         let url = match (self.named.as_deref(), self.state.bastion()?) {
-            (Some(named), _) => tidy_url(named),
+            (Some(named), _) => named.to_owned(),
             (None, Some(bastion)) => bastion.url,
             (None, None) => match self.state.last()? {
                 Some(last) => last.url,
@@ -91,11 +91,12 @@ impl Context {
 
 /// A bastion as people type it: with or without scheme and trailing slash.
 pub(crate) fn tidy_url(text: &str) -> String {
-    let text = text.trim_end_matches('/');
-    if text.contains("://") {
-        return text.to_owned();
-    }
-    format!("https://{text}")
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("https://{text}")
+    };
+    url.trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]

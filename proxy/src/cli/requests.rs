@@ -1,5 +1,6 @@
 //! `request`, `requests`, `approve`, `deny`, `withdraw`: asking for a grant, and answering.
 
+use std::mem;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -9,6 +10,7 @@ use policies::diagnose::nearest;
 use policies::words::cli::{self, Asked, doing, outcome};
 use policies::words::request::{shortened, void_approval};
 use policies::{Login, PrincipalName, Protocol, Reason, TargetName};
+use tokio::time;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -240,7 +242,7 @@ async fn waited(
 ) -> Result<RequestView, Failure> {
     let doing = doing::wait_for(&request.id);
     let client = context.client(&doing)?;
-    let start = context.now();
+    let (start, mut is_told) = (context.now(), false);
     let shown = |seconds: u64| when::length(i64::try_from(seconds).unwrap_or(i64::MAX));
     let at_most = shown(limit.as_secs());
     let printer = context.printer;
@@ -260,7 +262,17 @@ async fn waited(
             .saturating_sub(passed.unsigned_abs())
             .min(poll);
         let path = format!("/v1/requests/{}?wait={left}", request.id);
-        request = client.get(&doing, &path).await?;
+        request = match client.get(&doing, &path).await {
+            // Who is started anew is back in a moment, and the request stands.
+            Err(failure) if failure.exit == Exit::Unreachable && left > 0 => {
+                if !mem::replace(&mut is_told, true) {
+                    printer.warn(&cli::unanswered(context.surroundings.interactive));
+                }
+                time::sleep(Duration::from_secs(POLL_WATCHED)).await;
+                continue;
+            }
+            answered => answered?,
+        };
         if request.state != Standing::Pending || left == 0 {
             if context.surroundings.interactive {
                 printer.again("");

@@ -65,7 +65,7 @@ pub(crate) enum SessionsVerb {
     Watch(Whose),
     /// End one session; its grant stays
     Kill {
-        /// Which: an id or its beginning
+        /// Which: an id, its beginning, or `last`: of the live ones that you may end, the newest
         id: String,
         /// Why
         #[arg(long, value_name = "TEXT", default_value = outcome::KILLED_BY_HAND)]
