@@ -65,9 +65,14 @@ impl Holder {
 
 /// Whether a request at most takes away from others what they have, or looks for what that is and why nothing goes.
 fn only_ends(method: &Method, path: &str) -> bool {
+    // By these a session's grant, and those for a target, are looked up before they are ended.
+    let looks = ["/v1/sessions/", "/v1/targets/"];
     let takes = ["/deny", "/withdraw", "/revoke", "/kill", "/lock"];
     match *method {
-        Method::GET => matches!(path, "/v1/checks" | "/v1/sessions"),
+        Method::GET => {
+            matches!(path, "/v1/checks" | "/v1/sessions" | "/v1/grants")
+                || looks.iter().any(|place| path.starts_with(place))
+        }
         Method::POST => takes.iter().any(|ending| path.ends_with(ending)),
         _ => false,
     }

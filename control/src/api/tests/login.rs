@@ -166,7 +166,15 @@ async fn a_wall_set_back_neither_brings_a_login_back_nor_lengthens_it() {
                 404,
                 "whoever ends gives nothing"
             );
-            assert_eq!(status("GET", "/v1/sessions").await, 200);
+            for (looked_up, want) in [
+                ("/v1/sessions", 200),
+                ("/v1/sessions/last", 404),
+                ("/v1/grants?to_end=true", 200),
+                ("/v1/targets/nowhere", 404),
+                ("/v1/targets", 503),
+            ] {
+                assert_eq!(status("GET", looked_up).await, want, "{looked_up}");
+            }
         }
         sleep(minutes(lasts)).await;
         assert!(!holding().await);
