@@ -210,6 +210,22 @@ fn what_is_run_is_judged_unless_the_same_text_prepared_it_before() {
     }
 }
 
+/// `transaction` is a name like any other, unless that of a transaction follows it.
+#[test]
+fn a_statement_that_is_called_transaction_is_judged_when_it_is_prepared_and_run() {
+    let harmless = [
+        query("prepare \"transaction\" as select 1"),
+        query("deallocate transaction"),
+    ];
+    let late = query("prepare transaction as delete from t");
+    let (mut gate, rules) = narrowed(&harmless);
+    assert!(!passes(&mut gate, &rules, &late));
+    let (mut gate, rules) = narrowed(&[harmless.to_vec(), vec![late]].concat());
+    assert!(!passes(&mut gate, &rules, &query("execute transaction")));
+    assert!(!passes(&mut gate, &rules, &run(b"transaction")));
+    assert!(passes(&mut gate, &rules, &query("prepare transaction 'x'")));
+}
+
 /// `PREPARE` in a Parse runs when that is executed, and so does what is in it or cannot be read.
 #[test]
 fn what_was_prepared_by_a_message_of_the_other_protocol_is_judged_when_it_is_run() {

@@ -86,7 +86,7 @@ pub(super) fn read(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     let one_of = |list: &[&str]| list.contains(&verb.as_str());
     match verb.as_str() {
         "explain" => Some(statement(explained(tokens)?, wrapped)),
-        "prepare" if !is_word(tokens.get(1), "transaction") => {
+        "prepare" if !prepares_transaction(tokens) => {
             let mut found = statement(behind(tokens, "as")?, wrapped);
             found.prepares.insert(own_name(tokens.get(1)?)?);
             Some(found)
@@ -141,6 +141,12 @@ fn administers(verb: &str, tokens: &[Token<'_>]) -> Option<Found> {
         found.relations.extend(names::listed(kept_up(tokens)?, &[]));
     }
     Some(found)
+}
+
+/// Whether `PREPARE TRANSACTION` is followed by the name of a transaction. Elsewhere it prepares a statement that is called
+/// `transaction`.
+fn prepares_transaction(tokens: &[Token<'_>]) -> bool {
+    matches!(tokens, [_prepare, word, Token::Constant, ..] if word.is("transaction"))
 }
 
 /// Whether a cursor may outlive its transaction.
