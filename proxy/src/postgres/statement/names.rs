@@ -102,21 +102,17 @@ const BEFORE: [&str; 17] = [
     "split",
 ];
 
-/// Words that may stand between these and the name.
-const BETWEEN: [&str; 12] = [
-    "on",
-    "if",
-    "not",
-    "exists",
-    "only",
-    "concurrently",
-    "table",
-    "view",
-    "sequence",
-    "column",
-    "schema",
-    "partition",
-];
+/// Words that may stand between these and the name, and that nothing is called by.
+const BETWEEN: [&str; 6] = ["on", "not", "only", "concurrently", "table", "column"];
+
+/// Words that may stand there as well and that something may be called by: what kind of thing is described, or let
+/// others to.
+const KINDS: [&str; 3] = ["view", "sequence", "schema"];
+const ABOUT: [&str; 4] = ["comment", "grant", "revoke", "security"];
+
+/// What becomes a part of something, or is one no more.
+const PARTS: [&str; 1] = ["partition"];
+const OF_PARTS: [&str; 4] = ["attach", "detach", "split", "into"];
 
 /// Words that end a list of tables behind `FROM` that there are other names in.
 const ENDS: [&str; 12] = [
@@ -143,12 +139,20 @@ const LOOKS: usize = 8;
 pub(super) fn relations(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     let (mut found, mut rest) = (Vec::new(), tokens);
     let mut looks = tokens.len().saturating_mul(LOOKS).saturating_add(1_000);
+    let is_about = tokens.first().is_some_and(|verb| is_one(verb, &ABOUT));
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
-        if BEFORE.iter().any(|one| first.is(one)) {
+        if is_one(first, &BEFORE) {
             let mut list = behind;
-            looks = looks.checked_sub(skipped(list))?;
-            while let Some((name, after)) = related(list) {
+            let between: &[&str] = if is_about && first.is("on") {
+                &KINDS
+            } else if is_one(first, &OF_PARTS) {
+                &PARTS
+            } else {
+                &[]
+            };
+            looks = looks.checked_sub(skipped(list, between))?;
+            while let Some((name, after)) = related(list, between) {
                 looks = looks.checked_sub(list.len().saturating_sub(after.len()))?;
                 found.push(name);
                 let Some((Token::Mark(b','), more)) = after.split_first() else {
@@ -175,10 +179,11 @@ pub(super) fn relations(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     Some(found)
 }
 
-/// A relation at the start of `tokens`, and what is behind it: `ONLY (name)` and `name *` too.
-fn related<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])> {
-    let list = skip(tokens);
-    let before = tokens.len().saturating_sub(list.len());
+/// A relation at the start of `tokens`, and what is behind it: `ONLY (name)` and `name *` too. These words may stand
+/// `between`, where a name follows them.
+fn related<'t, 'a>(tokens: &'t [Token<'a>], between: &[&str]) -> Option<(String, &'t [Token<'a>])> {
+    let before = skipped(tokens, between);
+    let list = tokens.get(before..).unwrap_or_default();
     let opened = tokens.iter().take(before);
     let mut open = opened.filter(|one| **one == Token::Mark(b'(')).count();
     let (name, mut rest) = name(list)?;
@@ -198,7 +203,7 @@ fn related<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])>
 /// between them, up to one of these words.
 pub(super) fn listed(tokens: &[Token<'_>], ends: &[&str]) -> Vec<String> {
     let (mut depth, mut found) = (0_usize, Vec::new());
-    found.extend(related(tokens).map(|(name, _)| name));
+    found.extend(related(tokens, &[]).map(|(name, _)| name));
     for (at, token) in tokens.iter().enumerate() {
         let is_end = *token == Token::Mark(b')') || ends.iter().any(|end| token.is(end));
         if depth == 0 && is_end {
@@ -210,7 +215,7 @@ pub(super) fn listed(tokens: &[Token<'_>], ends: &[&str]) -> Vec<String> {
             depth = depth.saturating_sub(1);
         } else if depth == 0 && *token == Token::Mark(b',') {
             let behind = tokens.get(at.saturating_add(1)..).unwrap_or_default();
-            found.extend(related(behind).map(|(name, _)| name));
+            found.extend(related(behind, &[]).map(|(name, _)| name));
         }
     }
     found
@@ -220,7 +225,7 @@ pub(super) fn listed(tokens: &[Token<'_>], ends: &[&str]) -> Vec<String> {
 pub(super) fn whole_list(tokens: &[Token<'_>], ends: &[&str]) -> Option<Vec<String>> {
     let (mut found, mut rest) = (Vec::new(), tokens);
     loop {
-        let (name, after) = related(rest)?;
+        let (name, after) = related(rest, &[])?;
         found.push(name);
         match after.split_first() {
             None => return Some(found),
@@ -260,29 +265,50 @@ const RESERVED: [&str; 22] = [
 /// Every name that a parenthesis follows directly: what is called, and rather too many than too few.
 pub(super) fn called(tokens: &[Token<'_>]) -> Vec<String> {
     let (mut found, mut rest) = (Vec::new(), tokens);
-    while !rest.is_empty() {
-        let is_word = rest
-            .first()
-            .is_some_and(|first| RESERVED.iter().any(|one| first.is(one)));
-        rest = match name(rest).filter(|_name| !is_word) {
+    while let Some((first, behind)) = rest.split_first() {
+        // Looked at first: a long name would be read again for each such word in it.
+        let is_word = is_one(first, &RESERVED);
+        let named = if is_word { None } else { name(rest) };
+        rest = match named {
             Some((one, [Token::Mark(b'('), behind @ ..])) => {
                 found.push(one);
                 behind
             }
             Some((_, behind)) => behind,
-            None => rest.get(1..).unwrap_or_default(),
+            None => behind,
         };
     }
     found
 }
 
-/// `tokens` from the name on.
-fn skip<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>] {
-    tokens.get(skipped(tokens)..).unwrap_or_default()
+fn is_one(token: &Token<'_>, words: &[&str]) -> bool {
+    words.iter().any(|one| token.is(one))
 }
 
-fn skipped(tokens: &[Token<'_>]) -> usize {
-    let between =
-        |token: &Token<'_>| *token == Token::Mark(b'(') || BETWEEN.iter().any(|one| token.is(one));
-    tokens.iter().take_while(|token| between(token)).count()
+/// How many tokens stand before the name, one of the words `between` among them at most.
+fn skipped(tokens: &[Token<'_>], between: &[&str]) -> usize {
+    let (mut rest, mut between) = (tokens, between);
+    loop {
+        let words = match rest {
+            [Token::Mark(b'('), ..] => 1,
+            [first, second, third, ..]
+                if first.is("if") && second.is("not") && third.is("exists") =>
+            {
+                3
+            }
+            [first, second, ..] if first.is("if") && second.is("exists") => 2,
+            [first, ..] if is_one(first, &BETWEEN) => 1,
+            [first, next, ..] if is_one(first, between) && begins_name(next) => {
+                between = &[];
+                1
+            }
+            _name => return tokens.len().saturating_sub(rest.len()),
+        };
+        rest = rest.get(words..).unwrap_or_default();
+    }
+}
+
+/// Whether a relation may be called by this, behind a word that one may be called by as well.
+fn begins_name(token: &Token<'_>) -> bool {
+    token.name().is_some() && !is_one(token, &RESERVED) && !token.is("is")
 }

@@ -51,6 +51,21 @@ fn texts_that_have_too_much_together_are_not_compared() {
     assert_eq!(much('a', 40).or(&much('b', 25), 64), Reading::unknown());
 }
 
+// Each was 10,900 names that were read 10,900 times.
+#[test]
+fn a_long_name_is_read_once_whatever_words_are_in_it() {
+    for number in 0..20 {
+        let texts = [
+            format!("grant {}x{number} to y", "in.".repeat(10_900)),
+            format!("execute p({}x{number})", "or.".repeat(10_900)),
+            format!("copy t from stdin where {}x{number}", "and.".repeat(8_000)),
+        ];
+        for text in texts {
+            assert!(read(text.as_bytes()) != Reading::unknown());
+        }
+    }
+}
+
 // A text that takes for ever is noticed by who runs the tests.
 #[test]
 fn no_text_uses_up_the_stack_or_the_time() {

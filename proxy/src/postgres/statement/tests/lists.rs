@@ -71,3 +71,39 @@ fn a_rule_does_what_its_actions_do() {
         "admin(a,b,c,payroll|exists)",
     );
 }
+
+/// No key word of a statement's own is kept from being a name by the server but the reserved ones.
+#[test]
+fn what_is_called_like_a_word_before_a_name_is_named() {
+    check("drop table partition, payroll", "ddl(partition,payroll|)");
+    check("drop table if exists if, payroll", "ddl(if,payroll|)");
+    check("drop table exists, payroll", "ddl(exists,payroll|)");
+    check("drop view sequence", "ddl(sequence|)");
+    check("drop table view cascade", "ddl(cascade,view|)");
+    check("alter table partition add b int", "ddl(partition|)");
+    check("create table if not exists if (a int)", "ddl(if|if)");
+    check("create index on view (a)", "ddl(a,view|view)");
+    check("lock schema, payroll", "other(payroll,schema|)");
+    check("truncate schema, payroll", "delete-all(payroll,schema|)");
+    check("vacuum partition, payroll", "admin(partition,payroll|)");
+    check("grant select on view, payroll to b", "admin(payroll,view|)");
+    check("revoke all on sequence from b", "admin(b,from,sequence|)");
+    check(
+        "create trigger c before insert on view execute function f()",
+        "ddl(execute,view|f)",
+    );
+    check(
+        "comment on constraint c on view is 'd'",
+        "ddl(constraint,is,view|)",
+    );
+    // They are none where a name follows that may.
+    check("grant usage on schema hr to b", "admin(hr|)");
+    check("comment on view v is 'd'", "ddl(v|)");
+    check("security label on sequence s is 'd'", "admin(s|)");
+    check(
+        "alter table a attach partition partition default",
+        "ddl(a,partition|)",
+    );
+    check("alter index a attach partition b", "ddl(a,b|)");
+    check("drop index concurrently if exists a, b", "ddl(a,b|)");
+}
