@@ -128,8 +128,14 @@ pub(super) fn rephrase(tokens: &[Token<'_>]) -> Vec<Parsed> {
             Token::Word(word)
                 if lexer::is(word, "only") && !follows(before, &["row", "rows", "as"]) => {}
             // `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock less than the parser's two words.
-            Token::Word(word) if lexer::is(word, "no") && follows(before, &["for"]) => {}
-            Token::Word(word) if lexer::is(word, "key") && follows(before, &["for", "no"]) => {}
+            Token::Word(word)
+                if lexer::is(word, "no")
+                    && follows(before, &["for"])
+                    && follows(behind.first(), &["key"]) => {}
+            Token::Word(word)
+                if lexer::is(word, "key")
+                    && follows(before, &["for", "no"])
+                    && follows(behind.first(), &["update", "share"]) => {}
             Token::Word(word) if lexer::is(word, "overriding") && overrides(behind) => {
                 behind = behind.get(2..).unwrap_or_default();
             }

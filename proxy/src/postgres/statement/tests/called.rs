@@ -23,3 +23,13 @@ fn what_is_called_outside_of_queries_is_named() {
     check("copy t from stdin where f(a)", "insert(t|f) copy-in(t|f)");
     check("alter table t alter c type int using s.f(c)", "ddl(t|s.f)");
 }
+
+/// `FOR NO KEY UPDATE` is a lock, and `key` a name.
+#[test]
+fn a_function_that_is_called_like_a_lock_is_named() {
+    check(
+        "select substring(a for key(1)), substring(a for no(2)) from t for no key update",
+        "select(t|key,no,substring) update(t|key,no,substring)",
+    );
+    check("select 1 from t for key share", "select(t|) update(t|)");
+}
