@@ -1,9 +1,11 @@
 //! Which rows a statement changes: some, or all of a table.
 
 use std::ops::ControlFlow;
+use std::ptr;
 
 use sqlparser::ast::{
-    Expr, Ident, Insert, Query, SetExpr, TableFactor, TableObject, Visit, Visitor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArguments, Ident, Insert, Query, SetExpr,
+    TableFactor, TableObject, Visit, Visitor,
 };
 
 use super::names;
@@ -56,6 +58,7 @@ impl Rows {
         let mut columns = Columns {
             rows: self,
             inside: 0,
+            names: Vec::new(),
         };
         condition.is_some_and(|condition| condition.visit(&mut columns).is_break())
     }
@@ -134,6 +137,20 @@ struct Columns<'a> {
     rows: &'a Rows,
     /// In how many queries, which have tables of their own.
     inside: usize,
+    /// Names of arguments (`days => 1`), which the parser takes for expressions; the next is the last.
+    names: Vec<*const Expr>,
+}
+
+/// The names that a call gives its arguments, the last of them first.
+fn argument_names(function: &Function) -> impl Iterator<Item = *const Expr> {
+    let list = match &function.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => &[],
+    };
+    list.iter().rev().filter_map(|argument| match argument {
+        FunctionArg::ExprNamed { name, .. } => Some(ptr::from_ref(name)),
+        FunctionArg::Named { .. } | FunctionArg::Unnamed(_) => None,
+    })
 }
 
 impl Visitor for Columns<'_> {
@@ -150,6 +167,17 @@ impl Visitor for Columns<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.names.extend(argument_names(function));
+        } else if let Expr::BinaryOp { left, op, .. } = expr
+            && *op == BinaryOperator::Assignment
+        {
+            // `days := 1`, which is nothing else to the server.
+            self.names.push(ptr::from_ref(&**left));
+        }
+        if self.names.pop_if(|name| ptr::eq(*name, expr)).is_some() {
+            return ControlFlow::Continue(());
+        }
         let alone = self.rows.alone && self.inside == 0;
         let is_theirs = if let Expr::CompoundIdentifier(parts) = expr {
             let table = parts.len().checked_sub(2).and_then(|at| parts.get(at));

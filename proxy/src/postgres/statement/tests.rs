@@ -407,6 +407,8 @@ fn a_condition_that_picks_none_of_the_rows_that_are_changed_is_none() {
         "update orders set item = '' from bad where bad.x = 1",
         "delete from orders where current_role is not null",
         "delete from orders where Current_Schema = 'public' or system_user is null",
+        "delete from orders where make_interval(days => 1) > '0'",
+        "delete from orders where f(g(a := 1), b => h(c => 2))",
     ] {
         assert!(told(all).contains("-all("), "{all}: {}", told(all));
     }
@@ -419,6 +421,8 @@ fn a_condition_that_picks_none_of_the_rows_that_are_changed_is_none() {
         "delete from orders where id in (select id from bad)",
         "update orders o set item = '' from bad where o.id = bad.id",
         "delete from orders where \"current_role\" is not null",
+        "delete from orders where make_interval(days => days) > '0'",
+        "delete from orders where f(g(a := id), b => 1)",
     ] {
         assert!(!told(some).contains("-all("), "{some}: {}", told(some));
     }
