@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tests::{Setting, World, until};
 
+use crate::remains::removals;
 use crate::{err, out};
 
 /// Has `orders` be a target where the role `app` stands for these privileges.
@@ -227,4 +228,28 @@ fn what_depends_on_it_keeps_no_right() {
     mallory("drop view hang; drop view hang3");
     world.no_own_roles();
     assert_eq!(world.catalogue(), before);
+}
+
+/// Before 16 such a role becomes `tidegate_grants`. What it makes then stays, for whoever is in by another grant.
+#[test]
+fn what_was_made_as_the_role_of_all_grants_is_named() {
+    let world = world(&["app: SELECT,UPDATE ON sales.bills(id,total)"]);
+    let grant = world.grant_pg("10m");
+    let ran =
+        world.psql("select lo_create(4711); set role tidegate_grants; select lo_create(4712)");
+    assert!(ran.status.success(), "{}", err(&ran));
+    world.revoke(&grant);
+    world.no_own_roles();
+    let said = removals(&world, 1);
+    let named = "tidegate_grants owns large object 4712 in orders";
+    assert!(said.contains(named) && !said.contains("4711"), "{said}");
+    assert_eq!(world.sql("select oid from pg_largeobject_metadata"), "4712");
+    world.sql("select lo_unlink(4712)");
+    let grant = world.grant_pg("10m");
+    let ran = world.psql("select id from sales.bills");
+    assert!(ran.status.success(), "{}", err(&ran));
+    world.revoke(&grant);
+    world.no_own_roles();
+    let said = removals(&world, 2);
+    assert_eq!(said.matches("tidegate_grants owns").count(), 1, "{said}");
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use policies::Login;
+use policies::{Login, MARKER};
 
 use super::role::literal;
 use crate::postgres::target::admin::{Admin, AdminError};
@@ -44,6 +44,29 @@ pub(super) async fn found(
         Err(refused @ AdminError::Said { .. }) => vec![named(&format!("not known: {refused}"))],
         // The connection is of no use any more, which the next step finds as well.
         Err(_broken) => vec![named("not known")],
+    }
+}
+
+/// What belongs to the role that all those with exact privileges are members of, in every database. Nothing should: before 16
+/// whoever is in as one of those can become it, and what they make then is nobody's to remove, the catalogue not saying
+/// whose hand it was.
+pub(super) async fn of_all_grants(admin: &mut Admin) -> Result<Vec<String>, AdminError> {
+    let owns = format!("{MARKER} owns");
+    let sql = format!(
+        "select distinct case when s.dbid = 0 or d.datname = pg_catalog.current_database() \
+         then pg_catalog.left(pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid), {REMAIN_MAX}) \
+         else 'something' end || coalesce(' in ' || d.datname, '') \
+         from pg_catalog.pg_shdepend s left join pg_catalog.pg_database d on d.oid = s.dbid \
+         join pg_catalog.pg_roles r on r.oid = s.refobjid \
+         where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and s.deptype = 'o' \
+         and r.rolname = {} order by 1 limit {}",
+        literal(MARKER),
+        REMAINS_MAX.saturating_add(1)
+    );
+    match admin.run(sql).await {
+        Ok(rows) => Ok(each(rows.iter().map(|row| (owns.clone(), text(row, 0))))),
+        Err(refused @ AdminError::Said { .. }) => Ok(vec![format!("not known: {refused}")]),
+        Err(broken) => Err(broken),
     }
 }
 

@@ -201,10 +201,12 @@ async fn hand_over_all(
         }
     }
     handed?;
-    if !endpoint.privileges.contains_key(&place.0.group) {
-        let remains = remains_elsewhere(admin, place, &databases, key).await?;
-        removed.remains.extend(remains);
-    }
+    let remains = if endpoint.privileges.contains_key(&place.0.group) {
+        remains::of_all_grants(admin).await?
+    } else {
+        remains_elsewhere(admin, place, &databases, key).await?
+    };
+    removed.remains.extend(remains);
     removed.databases = databases;
     removed.databases.sort();
     Ok(())
