@@ -13,6 +13,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time;
 use tracing::info;
 
+mod names;
+
+use names::NAMES;
+
 /// How long all addresses of a server may take together to accept a connection.
 pub const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -82,7 +86,7 @@ pub async fn dial_address(addr: SocketAddr) -> Result<TcpStream, DialError> {
 }
 
 async fn within(at: &HostPort, limit: Duration) -> Result<TcpStream, DialError> {
-    let looking = lookup_host((at.host.as_str(), at.port));
+    let looking = find(at);
     let unresolved = |source| DialError::Unresolved {
         at: at.clone(),
         source,
@@ -91,7 +95,7 @@ async fn within(at: &HostPort, limit: Duration) -> Result<TcpStream, DialError> 
         Ok(found) => found.map_err(unresolved)?,
         Err(_elapsed) => return Err(unresolved(io::ErrorKind::TimedOut.into())),
     };
-    let mut addresses = in_turn(found);
+    let mut addresses = in_turn(found.into_iter());
     if addresses.is_empty() {
         return Err(unresolved(io::ErrorKind::NotFound.into()));
     }
@@ -112,6 +116,16 @@ async fn within(at: &HostPort, limit: Duration) -> Result<TcpStream, DialError> 
         at: at.clone(),
         tried,
     })
+}
+
+/// The addresses of a server, as the system's resolver says. An address is its own.
+async fn find(at: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = at.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, at.port)]);
+    }
+    let (host, port) = (at.host.clone(), at.port);
+    let look = || async move { Ok(lookup_host((host, port)).await?.collect()) };
+    NAMES.find(&at.host, look).await
 }
 
 async fn connect(addr: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
