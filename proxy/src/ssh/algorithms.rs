@@ -31,7 +31,7 @@ const PACKET: u32 = 65_535;
 
 /// How many messages one channel's queue takes. russh's loop must never wait for it (`flow`); the
 /// queue allocates as it fills.
-const CHANNEL_QUEUE: usize = 65_536;
+pub(super) const CHANNEL_QUEUE: usize = 65_536;
 
 /// How many messages to one peer may wait.
 pub(super) const EVENT_QUEUE: usize = 64;

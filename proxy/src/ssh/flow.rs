@@ -5,7 +5,8 @@
 //! works without changing it, and what this file does:
 //!
 //! - Bytes that one leg has received and the other has not taken yet are counted, each direction
-//!   by itself ([`Gauge`]).
+//!   by itself ([`Gauge`]). Of what comes from the target each message counts for its place in a queue besides, so that
+//!   many small ones do not fill the queue first.
 //! - The client's leg never stops reading, so window updates and control messages always arrive. It
 //!   is bounded by the window that we offer: while too much waits to go up, russh is told that the
 //!   window to refill to is [`TRICKLE`] bytes. Every such small packet asks again, so the full
@@ -61,6 +62,10 @@ const UNREAD_MAX: Duration = Duration::from_secs(5);
 /// How many bytes more than usual are read while the client waits for an answer: what an sshd may have
 /// on its way, of two windows.
 const ANSWER_MAX: i64 = 2 * WINDOW as i64;
+
+/// What a message takes besides its bytes, rounded up: its place in russh's queue (80 bytes in 0.65.1) and what holds
+/// its bytes.
+const PLACE: usize = 128;
 
 /// A client that has sent this much beyond the windows that it may have been given does not keep to the
 /// protocol (RFC 4254, section 5.2). One of them may be given behind the time.
@@ -284,6 +289,16 @@ impl Tally {
         if before > ENDED / 2 {
             self.gauge().take(signed(bytes));
         }
+    }
+
+    /// A message with so many bytes came in.
+    pub fn comes(&self, bytes: usize) {
+        self.add(bytes.saturating_add(PLACE));
+    }
+
+    /// Such a message went on, or nobody wants it. May be called before it [`comes`](Self::comes).
+    pub fn goes(&self, bytes: usize) {
+        self.take(bytes.saturating_add(PLACE));
     }
 
     /// Whether too much waits for more to be read, and a good part of it is of this channel.

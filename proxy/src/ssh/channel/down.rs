@@ -181,7 +181,7 @@ impl Down<'_> {
     async fn send(&self, stream: Stream, data: Bytes) -> Result<Sent, AppendError> {
         let bytes = data.len();
         let sent = pass(self.tap, &self.writer, stream, data).await?;
-        self.tally.take(bytes);
+        self.tally.goes(bytes);
         Ok(sent)
     }
 
@@ -202,7 +202,7 @@ impl Down<'_> {
         for piece in self.burst.drain() {
             let bytes = piece.len();
             let sent = self.writer.data_bytes(piece).await;
-            self.tally.take(bytes);
+            self.tally.goes(bytes);
             if sent.is_err() {
                 return Ok(Sent::Gone);
             }

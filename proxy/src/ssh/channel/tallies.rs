@@ -54,11 +54,15 @@ impl Tallies {
         Arc::clone(&channels.entry(id).or_insert_with(fresh).tally)
     }
 
-    /// Bytes came in over a channel, if it is one of ours.
+    /// Bytes came in over a channel, if it is one of ours. What a client sends is taken from its queue at once, and put
+    /// together; what a target sends stays there, message by message, until the client takes it.
     pub(in crate::ssh) fn add(&self, id: ChannelId, bytes: usize) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(row) = channels.get(&id) {
-            row.tally.add(bytes);
+            match self.way {
+                Way::Up => row.tally.add(bytes),
+                Way::Down => row.tally.comes(bytes),
+            }
         }
     }
 
@@ -110,6 +114,7 @@ mod tests {
     use russh::keys::ssh_key::encoding::Decode as _;
 
     use super::*;
+    use crate::ssh::algorithms::CHANNEL_QUEUE;
 
     #[test]
     fn what_the_other_side_closes_first_is_not_kept() {
@@ -135,6 +140,26 @@ mod tests {
         assert!(!tallies.is_worn());
         each(|_, _| {});
         assert!(tallies.clone().is_worn());
+    }
+
+    /// A queue has so many places (`algorithms`), and while one is full russh does nothing for that connection.
+    #[test]
+    fn a_target_that_sends_single_bytes_is_not_read_long_before_a_queue_is_full() {
+        let flow = Arc::<Flow>::default();
+        let tallies = Tallies::new(Arc::clone(&flow), Way::Down);
+        let id = ChannelId::decode(&mut [0_u8, 0, 0, 1].as_slice()).expect("it is a number");
+        let tally = tallies.of(id);
+        let is_read = |bytes: usize| {
+            tallies.add(id, bytes);
+            !flow.is_down_full()
+        };
+        let messages = (0..CHANNEL_QUEUE).take_while(|_each| is_read(1)).count();
+        assert!(messages < CHANNEL_QUEUE / 4, "{messages}");
+        (0..=messages).for_each(|_each| tally.goes(1));
+        assert_eq!(flow.down.waiting(), 0);
+        // Large ones as before: a MiB, and one message more.
+        let messages = (0..CHANNEL_QUEUE).take_while(|_each| is_read(32 * 1024));
+        assert_eq!(messages.count(), 31);
     }
 
     #[test]

@@ -303,7 +303,7 @@ impl Down<'_> {
             let data = match message {
                 ChannelMsg::Data { data } => data,
                 ChannelMsg::ExtendedData { data, .. } => {
-                    self.tally.take(data.len());
+                    self.tally.goes(data.len());
                     continue;
                 }
                 ChannelMsg::Eof => {
@@ -329,7 +329,7 @@ impl Down<'_> {
             if !passes.is_empty() {
                 sent = self.send(passes).await;
             }
-            self.tally.take(bytes);
+            self.tally.goes(bytes);
             if let Some(stop) = stop {
                 return Ok(Outcome::Stopped(stop));
             }

@@ -114,8 +114,12 @@ impl AsyncRead for HopStream {
             // It may be dropped between two looks: a queue is waited for, and nothing taken by halves.
             let message = std::task::ready!(pin!(this.read.wait()).poll(cx));
             match message {
-                Some(ChannelMsg::Data { data }) => this.left = data,
-                Some(ChannelMsg::ExtendedData { data, .. }) => this.tally.take(data.len()),
+                Some(ChannelMsg::Data { data }) => {
+                    // Its place in the queue; its bytes go piece by piece.
+                    this.tally.goes(0);
+                    this.left = data;
+                }
+                Some(ChannelMsg::ExtendedData { data, .. }) => this.tally.goes(data.len()),
                 Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return Poll::Ready(Ok(())),
                 Some(_) => {}
             }

@@ -48,7 +48,7 @@ pub(crate) async fn run(
         return Err(ConnectError::Io(std::io::ErrorKind::TimedOut.into()));
     };
     let back = back?;
-    let (mut channel, _tally) = back.open().await.map_err(broken)?;
+    let (mut channel, tally) = back.open().await.map_err(broken)?;
     channel.exec(true, command).await.map_err(broken)?;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut status = None;
@@ -58,8 +58,14 @@ pub(crate) async fn run(
             reason = "the rest is none of an answer"
         )]
         match message {
-            ChannelMsg::Data { data } => out.extend_from_slice(&data),
-            ChannelMsg::ExtendedData { data, .. } => err.extend_from_slice(&data),
+            ChannelMsg::Data { data } => {
+                tally.goes(data.len());
+                out.extend_from_slice(&data);
+            }
+            ChannelMsg::ExtendedData { data, .. } => {
+                tally.goes(data.len());
+                err.extend_from_slice(&data);
+            }
             ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
             _ => {}
         }
