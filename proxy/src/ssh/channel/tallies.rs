@@ -19,7 +19,7 @@ pub struct Tallies {
     flow: Arc<Flow>,
     way: Way,
     channels: Arc<Mutex<HashMap<ChannelId, Row>>>,
-    /// How many are over of which russh keeps something.
+    /// How many are over of which russh keeps something, whoever opened them.
     kept: Arc<AtomicUsize>,
 }
 
@@ -87,19 +87,18 @@ impl Tallies {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(row) = channels.remove(&id) {
             row.tally.end();
-            let is_kept = row.tally.course().is_kept();
-            self.kept.fetch_add(usize::from(is_kept), Ordering::Relaxed);
+            self.keep(usize::from(row.tally.course().is_kept()));
         }
     }
 
-    /// How many channels are over of which russh keeps something.
-    pub(in crate::ssh) fn kept(&self) -> usize {
-        self.kept.load(Ordering::Relaxed)
+    /// So many more are over of the same connection, which the other side has opened, and of which russh keeps something.
+    pub(in crate::ssh) fn keep(&self, more: usize) {
+        self.kept.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Whether this connection may have no more channels at all.
     pub(in crate::ssh) fn is_worn(&self) -> bool {
-        self.kept() >= KEPT_MAX
+        self.kept.load(Ordering::Relaxed) >= KEPT_MAX
     }
 
     /// How many channels there are.

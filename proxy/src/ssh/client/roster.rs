@@ -10,7 +10,7 @@ use crate::ssh::channel::requests::{
     Answer, Asked, CHANNELS_MAX, FORWARDS_MAX, JUMPS_MAX, Request, Stage,
 };
 use crate::ssh::channel::tallies::Tallies;
-use crate::ssh::flow::course::{Course, KEPT_MAX};
+use crate::ssh::flow::course::Course;
 use crate::ssh::flow::{Flow, Tally, Way};
 
 /// What is known of a session channel.
@@ -37,10 +37,8 @@ pub(super) struct Roster {
     /// Those that carry a connection. Whoever carries one holds its tally, from before the channel is
     /// open until the connection is over at both ends; what nobody holds is over.
     carried: HashMap<ChannelId, Carried>,
-    /// Those that we opened.
+    /// Those that we opened. Knows also how many are over of which russh keeps something, whoever opened them.
     pub(super) opened: Tallies,
-    /// How many of the client's are over of which russh keeps something.
-    kept: usize,
     /// Whether connections to targets may be opened inside.
     pub(super) jumps: bool,
 }
@@ -53,7 +51,6 @@ impl Roster {
             flow,
             sessions: HashMap::new(),
             carried: HashMap::new(),
-            kept: 0,
             jumps: false,
         }
     }
@@ -109,12 +106,12 @@ impl Roster {
             kept = kept.saturating_add(usize::from(!stays && carried.course.is_kept()));
             stays
         });
-        self.kept = self.kept.saturating_add(kept);
+        self.opened.keep(kept);
     }
 
     /// Whether this connection may have no more channels at all.
     pub(super) fn is_worn(&self) -> bool {
-        self.kept.saturating_add(self.opened.kept()) >= KEPT_MAX
+        self.opened.is_worn()
     }
 
     fn tally(&self) -> Arc<Tally> {
@@ -206,6 +203,7 @@ mod tests {
     use russh::keys::ssh_key::encoding::Decode as _;
 
     use super::*;
+    use crate::ssh::flow::course::KEPT_MAX;
 
     /// Opens and ends this many session channels that the client never closes.
     fn wear(roster: &mut Roster, times: usize) {
@@ -264,6 +262,20 @@ mod tests {
             opened.forget(id(number));
         }
         assert!(roster.is_worn());
+    }
+
+    /// Whoever opens with the client what comes in at the target sees the client's own among what is kept.
+    #[test]
+    fn channels_of_both_sides_wear_one_connection() {
+        let mut roster = Roster::new(Arc::default());
+        let opened = roster.opened.clone();
+        for number in 0..KEPT_MAX / 2 {
+            drop(opened.of(id(number)));
+            opened.forget(id(number));
+        }
+        wear(&mut roster, KEPT_MAX / 2);
+        roster.forget();
+        assert!(roster.is_worn() && opened.is_worn());
     }
 
     #[test]
