@@ -1,6 +1,7 @@
 //! The client's leg as russh sees it: callbacks become answers and arrivals. No decisions beyond
 //! what a channel may be asked for at all; who is there, the [`Doorkeeper`] says.
 
+mod early;
 mod error;
 mod no;
 mod tries;
@@ -29,6 +30,7 @@ use crate::ssh::channel::signal::signal_name;
 use crate::ssh::flow::Flow;
 use crate::ssh::forward::place::Place;
 
+use early::Early;
 use tries::Tries;
 
 pub use error::DoorError;
@@ -38,6 +40,7 @@ pub struct Door {
     keeper: Doorkeeper,
     roster: Roster,
     tries: Tries,
+    early: Early,
     verified: Option<Proven>,
     proven: Option<oneshot::Sender<Proven>>,
     arrivals: mpsc::Sender<Arrival>,
@@ -69,6 +72,7 @@ impl Door {
             keeper,
             roster,
             tries: Tries::default(),
+            early: Early::default(),
             verified: None,
             proven: Some(proven),
             arrivals,
@@ -88,15 +92,6 @@ impl Door {
                 unheard,
             },
         )
-    }
-
-    fn accept(&mut self, proven: Option<Proven>) -> Result<Auth, DoorError> {
-        if proven.is_none() {
-            self.keeper.mistaken.store(true, Ordering::Relaxed);
-            return self.tries.wrong();
-        }
-        self.verified = proven;
-        Ok(Auth::Accept)
     }
 
     /// Answers a request at once: russh remembers only the newest request of a channel.
@@ -373,6 +368,7 @@ impl Handler for Door {
     }
 
     async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), DoorError> {
+        self.comes()?;
         if self.roster.count(id, data.len()) {
             Ok(())
         } else {
@@ -459,6 +455,7 @@ impl Handler for Door {
         _height: u32,
         session: &mut Session,
     ) -> Result<(), DoorError> {
+        self.comes()?;
         self.answer(id, Request::WindowChange, session)
     }
 

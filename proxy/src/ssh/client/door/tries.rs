@@ -1,11 +1,14 @@
 //! What a client tries before it has proven who it is. A key that is not taken at all, one in a token, is offered and
 //! proves nothing wrong: whoever has several of them in their agent gets to the key behind them.
 
+use std::sync::atomic::Ordering;
+
 use russh::MethodSet;
 use russh::server::Auth;
 
-use super::DoorError;
+use super::{Door, DoorError};
 use crate::ssh::algorithms::{ATTEMPTS_MAX, OFFERS_MAX};
+use crate::ssh::client::arrival::Proven;
 
 /// What was tried on one connection.
 #[derive(Debug, Default)]
@@ -38,6 +41,18 @@ impl Tries {
             }),
             Some(_more) => Ok(Auth::reject()),
         }
+    }
+}
+
+impl Door {
+    /// Somebody has shown who they are, or something that proves nothing.
+    pub(super) fn accept(&mut self, proven: Option<Proven>) -> Result<Auth, DoorError> {
+        if proven.is_none() {
+            self.keeper.mistaken.store(true, Ordering::Relaxed);
+            return self.tries.wrong();
+        }
+        self.verified = proven;
+        Ok(Auth::Accept)
     }
 }
 
