@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use policies::Capability;
+use policies::words::forward::ForwardSaying;
 use policies::words::offence;
 use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
@@ -144,6 +145,7 @@ impl Link {
 
     /// Records how much was only counted.
     fn counts(&self) -> Result<(), AppendError> {
+        self.telling.misses(self.gate.untold());
         let Some(words) = self.telling.untold().map(|saying| saying.words()) else {
             return Ok(());
         };
@@ -332,10 +334,13 @@ impl Relay {
             let code = SshSaying::Worn.words().code;
             return self.link.bars(number, (code, "inbound"));
         }
-        if self.channels.len() < LINES_MAX.saturating_sub(CHANNELS_MAX) {
-            let inward = Inward::new(Arc::clone(&self.link), inbound, self.number());
-            self.channels.spawn(inward.carry());
+        if self.channels.len() >= LINES_MAX.saturating_sub(CHANNELS_MAX) {
+            let (number, to) = (self.number(), inbound.purpose.told());
+            let code = ForwardSaying::Crowded { to: &to }.words().code;
+            return self.link.bars(number, (code, &to));
         }
+        let inward = Inward::new(Arc::clone(&self.link), inbound, self.number());
+        self.channels.spawn(inward.carry());
         Ok(())
     }
 

@@ -171,6 +171,24 @@ fn a_session_has_so_many_listeners_and_no_more() {
 }
 
 #[test]
+fn who_comes_and_finds_no_room_is_in_the_recording() {
+    let world = world("rev-crowd");
+    let service = Service::echo();
+    let port = proxy::demo::free_port().unwrap();
+    let ssh = reverse(&world, &format!("{port}:{}", service.addr()));
+    let crowd: Vec<_> = (0..50).map(|_each| connect(port)).collect();
+    let mut last = crowd.last().expect("there are fifty");
+    last.set_read_timeout(Some(PATIENCE))
+        .expect("it is no time of zero");
+    // Whoever finds room hears nothing, as they say nothing.
+    assert_eq!(last.read(&mut [0; 1]).expect("it is closed"), 0);
+    drop(crowd);
+    end(ssh);
+    let there = format!("localhost:{port}");
+    holds(&world.frames(), &["Refused", "TG628", &there]);
+}
+
+#[test]
 fn a_second_ssh_does_not_come_in_either() {
     let world = world("rev-ssh");
     let port = proxy::demo::free_port().unwrap();

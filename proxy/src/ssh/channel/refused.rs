@@ -55,6 +55,11 @@ impl Telling {
         self.noes.fetch_add(1, Ordering::Relaxed) < NOES_MAX
     }
 
+    /// So much more was refused of which nobody could even tell.
+    pub(in crate::ssh) fn misses(&self, count: usize) {
+        self.unheard.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// What is said of those that were not told by themselves, if there were any.
     pub(in crate::ssh) fn untold(&self) -> Option<SshSaying<'static>> {
         let more = self.noes.load(Ordering::Relaxed).saturating_sub(NOES_MAX);

@@ -8,12 +8,16 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use policies::words::forward;
 use russh::client::{ChannelOpenHandle, Msg};
 use russh::{Channel, ChannelOpenFailure};
 use tokio::sync::{Notify, mpsc};
 
 use super::place::Place;
 use crate::ssh::channel::requests::{FORWARDS_MAX, LISTENERS_MAX};
+
+/// How many may wait until it is looked whether there is room for them: all that come in one go, within reason.
+const WAITING_MAX: usize = 4 * FORWARDS_MAX;
 
 /// A connection that came in at the target. Its channel is open once `reply` says so; without a word,
 /// it is refused.
@@ -43,6 +47,17 @@ pub(in crate::ssh) enum Purpose {
         /// Where the target says that they came from.
         from: SocketAddr,
     },
+}
+
+impl Purpose {
+    /// What it is for, as it is told.
+    pub(in crate::ssh) fn told(&self) -> String {
+        match self {
+            Self::Listener { at, .. } => at.to_string(),
+            Self::Agent => forward::THE_AGENT.to_owned(),
+            Self::Display { .. } => forward::THE_DISPLAY.to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for Inbound {
@@ -76,6 +91,8 @@ struct Inner {
     agent: AtomicBool,
     /// For how many connections more the client's display is lent.
     display: AtomicUsize,
+    /// How many came for whom there was no room even to be told of.
+    untold: AtomicUsize,
     inbound: mpsc::Sender<Inbound>,
 }
 
@@ -90,12 +107,13 @@ struct Listeners {
 impl Gate {
     /// A gate that expects nobody, and where those come out who are let in.
     pub(in crate::ssh) fn new() -> (Self, mpsc::Receiver<Inbound>) {
-        let (inbound, out) = mpsc::channel(FORWARDS_MAX);
+        let (inbound, out) = mpsc::channel(WAITING_MAX);
         let inner = Arc::new(Inner {
             listeners: Mutex::default(),
             settled: Notify::new(),
             agent: AtomicBool::new(false),
             display: AtomicUsize::new(0),
+            untold: AtomicUsize::new(0),
             inbound,
         });
         (Self { inner }, out)
@@ -175,7 +193,15 @@ impl Gate {
             return refuse(inbound.reply).await;
         }
         // A reply that is dropped is a no.
-        drop(self.inner.inbound.try_send(inbound));
+        let is_told = self.inner.inbound.try_send(inbound).is_ok();
+        self.inner
+            .untold
+            .fetch_add(usize::from(!is_told), Ordering::Relaxed);
+    }
+
+    /// How many came for whom there was no room even to be told of.
+    pub(in crate::ssh) fn untold(&self) -> usize {
+        self.inner.untold.load(Ordering::Relaxed)
     }
 
     /// Whether somebody can be expected for this. What is lent for one connection is not lent for another then.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policies::Deed;
 use policies::words::Shown;
-use policies::words::forward::{self, ForwardSaying};
+use policies::words::forward::ForwardSaying;
 use recorder::{AppendError, ChannelEvent};
 use russh::client::ChannelOpenHandle;
 use russh::server::Msg;
@@ -62,11 +62,7 @@ async fn run(link: &Link, inbound: Inbound, tap: &Tap) -> Result<(), AppendError
         return Ok(());
     };
     record(tap, &purpose)?;
-    let to = match &purpose {
-        Purpose::Listener { at, .. } => at.to_string(),
-        Purpose::Agent => forward::THE_AGENT.to_owned(),
-        Purpose::Display { .. } => forward::THE_DISPLAY.to_owned(),
-    };
+    let to = purpose.told();
     link.scope.take_turn().await;
     if let Err(denial) = link.scope.may(&deed) {
         return refuse(tap, reply, denial.words().code, &to).await;
