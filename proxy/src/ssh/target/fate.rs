@@ -45,7 +45,8 @@ impl Fate {
     pub(super) fn ends(&self, how: &DisconnectReason<russh::Error>) {
         let ended = match how {
             DisconnectReason::ReceivedDisconnect(told) => {
-                tracing::info!(reason = ?told.message, "target.left");
+                let message = begun(&told.message);
+                tracing::info!(reason = ?message, "target.left");
                 Ended::Left
             }
             DisconnectReason::Error(failed) => of(failed),
@@ -73,6 +74,16 @@ impl Fate {
     pub(super) fn ended(&self) -> Option<Ended> {
         self.ended.get().copied()
     }
+}
+
+/// How much of a target's goodbye is in the log, in characters: it may send as much as a packet holds, in each session.
+const MESSAGE_MAX: usize = 200;
+
+/// The beginning of a goodbye.
+fn begun(message: &str) -> &str {
+    let end = message.char_indices().nth(MESSAGE_MAX);
+    end.and_then(|(end, _next)| message.get(..end))
+        .unwrap_or(message)
 }
 
 #[expect(
@@ -106,6 +117,13 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn of_a_goodbye_the_log_has_the_beginning() {
+        let long = "ü".repeat(256 * 1024);
+        assert_eq!(begun(&long).chars().count(), MESSAGE_MAX);
+        assert_eq!(begun("Too many"), "Too many");
+    }
 
     #[test]
     fn a_connection_that_breaks_off_is_no_offence() {

@@ -18,6 +18,7 @@ use policies::{Hop, HostPort};
 use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::back::{Back, speaks_ssh};
 use super::fate::broken;
@@ -49,7 +50,8 @@ pub(crate) async fn through(
     let (read, write) = channel.split();
     let outbox = Outbox::new(writer, &flow);
     let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
-    carrying.spawn(async move { carried.carry(|bytes| write.data_bytes(bytes)).await });
+    let carried = async move { carried.carry(|bytes| write.data_bytes(bytes)).await };
+    carrying.spawn(carried.in_current_span());
     let back = Arc::new(back);
     let staying = Arc::clone(&back);
     carrying.spawn(async move {

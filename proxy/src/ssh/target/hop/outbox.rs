@@ -107,6 +107,10 @@ impl Outbox {
     {
         let drowned = self.flow.drowned();
         drowned.run_until_cancelled(self.hand_on(send)).await;
+        if drowned.is_cancelled() {
+            // To whoever is behind the hop it looks as if that had broken off.
+            tracing::warn!("hop.drowned");
+        }
         self.end();
     }
 
