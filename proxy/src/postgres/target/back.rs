@@ -21,7 +21,7 @@ use crate::postgres::wire::{
 };
 use crate::session::protocol::ConnectError;
 
-/// How much of what a target says while we log in is kept, in bytes: parameters and notices.
+/// How much of what a target says while we log in is kept, in bytes: parameters and notices, each with its header.
 const GREETING_MAX: usize = 256 * 1024;
 
 /// How much a target may say in one exchange with us, in bytes, with the notices that are passed over.
@@ -56,7 +56,7 @@ pub(crate) struct Notices {
 }
 
 impl Greeting {
-    fn keep(&mut self, kind: u8, body: &[u8]) {
+    fn keep(&mut self, kind: u8, body: &[u8]) -> Result<(), LoginError> {
         let half = if kind == b'N' {
             self.notices.count = self.notices.count.saturating_add(1);
             &mut self.notices.bytes
@@ -66,6 +66,11 @@ impl Greeting {
             &mut self.after
         };
         message(half, kind, |out| out.extend_from_slice(body));
+        let kept = [&self.before, &self.after, &self.notices.bytes].map(Vec::len);
+        if kept.into_iter().sum::<usize>() > GREETING_MAX {
+            return Err(violation(entrance::TALKS_IN_LOGIN));
+        }
+        Ok(())
     }
 }
 
@@ -231,13 +236,12 @@ where
         after: Vec::new(),
         notices: Notices::default(),
     };
-    let (mut size, mut room) = (0_usize, ROOM);
+    let mut room = ROOM;
     let (mut admitted, mut proven) = (false, false);
     loop {
         let (kind, body) = read_message(tls, &mut room).await?;
-        size = size.saturating_add(body.len());
-        if size > GREETING_MAX {
-            return Err(violation(entrance::TALKS_IN_LOGIN));
+        if !is_in_place(kind, &body, (admitted, greeting.key.is_some())) {
+            return Err(violation(entrance::OUT_OF_PLACE));
         }
         match kind {
             b'R' => {
@@ -256,14 +260,24 @@ where
                 greeting.key = Some(backend_key(&body)?);
                 continue;
             }
-            b'S' | b'N' => {}
-            b'Z' if admitted => {}
-            _other => return Err(violation(entrance::OUT_OF_PLACE)),
+            _kept => {}
         }
-        greeting.keep(kind, &body);
+        greeting.keep(kind, &body)?;
         if kind == b'Z' {
             return Ok(greeting);
         }
+    }
+}
+
+/// Whether a server may say this as we log in: once that we are in and by which key its process is stopped, and then
+/// that it is ready, with no transaction open. All but the key goes on to the client.
+fn is_in_place(kind: u8, body: &[u8], (admitted, has_key): (bool, bool)) -> bool {
+    match kind {
+        b'R' => !admitted,
+        b'K' => !has_key,
+        b'Z' => admitted && body == b"I",
+        b'E' | b'S' | b'N' => true,
+        _other => false,
     }
 }
 
@@ -392,7 +406,7 @@ pub(super) async fn leave<W: AsyncWrite + Unpin>(to: &mut W) {
 
 /// Reads one message. Whoever owns a database decides how long the notices are that its server sends there,
 /// and what errors quote: of those that are longer than any other may be, a notice is passed over and an error
-/// is cut. Rows may be long. `room` is how much may still come, all that is passed over included. Not cancel
+/// is cut. Rows may be long. `room` is how much may still come, headers and all that is passed over included. Not cancel
 /// safe.
 pub(crate) async fn read_message<R: AsyncRead + Unpin>(
     from: &mut R,
@@ -404,7 +418,7 @@ pub(crate) async fn read_message<R: AsyncRead + Unpin>(
         let body = length.checked_sub(4);
         let body = body.and_then(|body| usize::try_from(body).ok());
         let body = body.ok_or_else(|| violation(entrance::LENGTH))?;
-        let left = room.checked_sub(body);
+        let left = room.checked_sub(body.saturating_add(HEADER));
         *room = left.ok_or_else(|| violation(entrance::TALKS))?;
         let kept = match kind {
             _any if length <= SERVER_MESSAGE_MAX => body,
@@ -450,6 +464,7 @@ mod tests {
     use rustls::{CertificateError, PeerIncompatible, PeerMisbehaved};
 
     use super::*;
+    use crate::postgres::wire::samples::framed;
 
     #[test]
     fn only_another_server_is_an_impostor() {
@@ -520,11 +535,52 @@ mod tests {
             notices: Notices::default(),
         };
         for kind in [b'N', b'S', b'N'] {
-            greeting.keep(kind, b"x");
+            greeting.keep(kind, b"x").unwrap();
         }
         assert_eq!(greeting.before, b"S\0\0\0\x05x");
         assert_eq!(greeting.notices.bytes, b"N\0\0\0\x05xN\0\0\0\x05x");
         assert_eq!(greeting.notices.count, 2);
+    }
+
+    #[test]
+    fn a_server_lets_us_in_once_and_is_ready_then() {
+        for (kind, body, known, want) in [
+            (b'R', &b"\0\0\0\0"[..], (false, false), true),
+            (b'R', b"\0\0\0\0", (true, false), false),
+            (b'K', b"", (true, false), true),
+            (b'K', b"", (true, true), false),
+            (b'Z', b"I", (true, true), true),
+            (b'Z', b"I", (false, true), false),
+            (b'Z', b"T", (true, true), false),
+            (b'Z', b"", (true, true), false),
+            (b'N', b"", (false, false), true),
+            (b'D', b"", (true, true), false),
+        ] {
+            let is_in_place = is_in_place(kind, body, known);
+            assert_eq!(is_in_place, want, "{} {known:?}", char::from(kind));
+        }
+    }
+
+    /// Each has a header, and nothing else.
+    #[tokio::test]
+    async fn a_target_that_says_nothing_again_and_again_is_not_heard_for_ever() {
+        let mut greeting = Greeting {
+            before: Vec::new(),
+            key: None,
+            after: Vec::new(),
+            notices: Notices::default(),
+        };
+        let mut count = 0_usize;
+        while count < 200_000 && greeting.keep(b"NS"[count % 2], b"").is_ok() {
+            count = count.saturating_add(1);
+        }
+        assert_eq!(count, GREETING_MAX / HEADER);
+        let said = framed(b'N', b"").repeat(1_000);
+        let (mut from, mut room) = (said.as_slice(), 1_000);
+        while let Ok((kind, _nothing)) = read_message(&mut from, &mut room).await {
+            assert_eq!(kind, b'N');
+        }
+        assert_eq!((room, from.len()), (0, 4_000 - HEADER));
     }
 
     async fn read(from: &[(u8, Vec<u8>)], mut room: usize) -> Result<(u8, Vec<u8>), LoginError> {
@@ -542,7 +598,7 @@ mod tests {
         let got = read(&[long(b'N'), long(b'N'), ready.clone()], ROOM).await;
         assert_eq!(got.unwrap(), ready);
         // No more than there is room for.
-        let got = read(&[long(b'N'), long(b'N'), ready.clone()], 139_999).await;
+        let got = read(&[long(b'N'), long(b'N'), ready.clone()], 140_009).await;
         assert!(matches!(got.unwrap_err().error, ConnectError::Violation(_)));
         let got = read(&[long(b'S'), ready], ROOM).await;
         assert!(matches!(got.unwrap_err().error, ConnectError::Violation(_)));
