@@ -38,6 +38,7 @@ mod denial;
 pub mod elevation;
 pub mod entrance;
 pub mod evidence;
+pub mod extras;
 pub mod files;
 pub mod forward;
 pub mod host_key;

@@ -104,6 +104,7 @@ async fn a_portal_gives_its_rows_in_parts() {
     let session = world.ended_sessions()[0]["id"].as_str().unwrap().to_owned();
     let said = world.exported(&session, "--text");
     assert!(said.contains(sql), "{said}");
+    assert_eq!(said.matches(" asks for 10 rows").count(), 3, "{said}");
 }
 
 #[tokio::test]

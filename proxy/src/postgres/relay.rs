@@ -9,6 +9,7 @@ pub(super) mod account;
 mod copied;
 mod copy;
 mod cut;
+mod extras;
 mod goodbye;
 mod lane;
 mod long;

@@ -92,63 +92,73 @@ pub(crate) struct Bind<'a> {
     pub(crate) formats: Vec<u16>,
     /// How many more values it announces than there are here.
     pub(crate) missing: usize,
+    /// The formats of its values as they were sent, two bytes each: none, one for all, or one per value.
+    pub(crate) announced: &'a [u8],
+    /// Those of its results, as far as they are here.
+    pub(crate) results: &'a [u8],
 }
 
 /// Reads the body of a Bind message. The vectors grow by what is there, not by what is announced.
 pub(crate) fn bind(body: &[u8]) -> Result<Bind<'_>, Violation> {
     let mut fields = Fields::new(b'B', body);
     let (portal, statement) = (fields.text()?, fields.text()?);
-    let mut announced = Vec::new();
-    for _format in 0..fields.u16()? {
-        announced.push(fields.u16()?);
-    }
+    let announced = fields.codes()?;
     let mut values = Vec::new();
     for _value in 0..fields.u16()? {
         values.push(fields.value()?);
     }
-    for _format in 0..fields.u16()? {
-        fields.u16()?;
-    }
+    let results = fields.codes()?;
     fields.end()?;
-    let formats = match announced.as_slice() {
-        [] => vec![0; values.len()],
-        [one] => vec![*one; values.len()],
-        each if each.len() == values.len() => announced,
-        _mismatch => return Err(Violation::Fields(b'B')),
-    };
+    let formats = formats(announced, values.len());
+    if formats.len() != values.len() {
+        return Err(Violation::Fields(b'B'));
+    }
     Ok(Bind {
         portal,
         statement,
         values,
         formats,
         missing: 0,
+        announced,
+        results,
     })
+}
+
+/// One format for each of so many values, where there are none, one for all, or one for each.
+fn formats(announced: &[u8], values: usize) -> Vec<u16> {
+    let (codes, _none) = announced.as_chunks::<2>();
+    match codes {
+        [] => vec![0; values],
+        [one] => vec![u16::from_be_bytes(*one); values],
+        each => each.iter().copied().map(u16::from_be_bytes).collect(),
+    }
 }
 
 /// Reads as many whole values of a Bind message as there are at the beginning of its body.
 pub(crate) fn bind_beginning(body: &[u8]) -> Result<Bind<'_>, Violation> {
     let mut fields = Fields::new(b'B', body);
     let (portal, statement) = (fields.text()?, fields.text()?);
-    let mut formats = Vec::new();
-    for _format in 0..fields.u16()? {
-        formats.push(fields.u16()?);
-    }
+    let announced = fields.codes()?;
     let mut values = Vec::new();
-    let announced = usize::from(fields.u16()?);
-    for _value in 0..announced {
+    let count = usize::from(fields.u16()?);
+    for _value in 0..count {
         let Ok(value) = fields.value() else { break };
         values.push(value);
     }
-    if let [one] = formats.as_slice() {
-        formats = vec![*one; values.len()];
-    }
-    let missing = announced.saturating_sub(values.len());
+    let missing = count.saturating_sub(values.len());
+    // Behind a value that is not whole there may be anything.
+    let results = match missing {
+        0 => fields.codes().unwrap_or_default(),
+        _more => &[],
+    };
     Ok(Bind {
         portal,
         statement,
+        formats: formats(announced, values.len()),
         values,
-        formats,
         missing,
+        announced,
+        results,
     })
 }
 
@@ -175,11 +185,23 @@ pub(crate) fn named(kind: u8, body: &[u8]) -> Result<Named<'_>, Violation> {
 
 /// Reads the portal of an Execute message.
 pub(crate) fn execute(body: &[u8]) -> Result<&[u8], Violation> {
+    limited(body).map(|(portal, _rows)| portal)
+}
+
+/// Reads the portal of an Execute message, and of how many rows at most; 0 is all.
+pub(crate) fn limited(body: &[u8]) -> Result<(&[u8], i32), Violation> {
     let mut fields = Fields::new(b'E', body);
-    let portal = fields.text()?;
-    fields.i32()?;
+    let (portal, rows) = (fields.text()?, fields.i32()?);
     fields.end()?;
-    Ok(portal)
+    Ok((portal, rows))
+}
+
+/// Reads why a client gives up a copy. As behind the text of a query, what stands behind it is refused.
+pub(crate) fn given_up(body: &[u8]) -> Result<&[u8], Violation> {
+    let mut fields = Fields::new(b'f', body);
+    let why = fields.text()?;
+    fields.end()?;
+    Ok(why)
 }
 
 /// What an `ErrorResponse` or `NoticeResponse` says, as far as we look.

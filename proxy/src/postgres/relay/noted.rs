@@ -11,6 +11,7 @@ use recorder::{
 };
 
 use super::copy::Carried;
+use super::extras::Extras;
 use super::parameters::Types;
 use super::pipeline::Outcome;
 use crate::postgres::statement::redact::{self, Transaction};
@@ -42,7 +43,8 @@ pub(crate) enum Noted<'a> {
     /// How a statement went.
     Outcome(Outcome),
     /// What is known besides: what became of several results that ended together (`batch`), what did not run
-    /// (`dropped`), perhaps did not (`unsure`) or was not answered (`unanswered`), how texts are read from here on (`setting`), how many values are missing of a statement (`values`).
+    /// (`dropped`), perhaps did not (`unsure`) or was not answered (`unanswered`), how texts are read from here on (`setting`), how many values are missing of a statement (`values`), and
+    /// what its message carries besides (`formats`, `rows`, `copy-fail`).
     Told(&'static str, String),
     /// What the client is told of a result that is cut off.
     Cut(Words),
@@ -59,6 +61,7 @@ pub(crate) struct Said<'a> {
     parameters: Vec<Parameter<'a>>,
     /// How many of its values are beyond what is kept of a message.
     missing: usize,
+    extras: Extras<'a>,
 }
 
 impl Noted<'_> {
@@ -162,10 +165,7 @@ impl<'a> Said<'a> {
             }),
             b'P' => prepared(message, company),
             b'B' => bound(message),
-            b'E' => Ok(Self {
-                portal: wire::execute(body)?,
-                ..Self::nothing(StatementKind::Execute)
-            }),
+            b'E' => wire::limited(body).map(Self::run),
             b'D' => named(StatementKind::Describe, message),
             b'C' => named(StatementKind::Close, message),
             other => Err(Violation::Kind(other)),
@@ -190,13 +190,11 @@ impl<'a> Said<'a> {
                     portal: bind.as_ref().map_or(&[], |bind| bind.portal),
                     parameters: bind.as_ref().map(parameters).unwrap_or_default(),
                     missing: bind.as_ref().map_or(0, |bind| bind.missing),
+                    extras: bind.as_ref().map(formats).unwrap_or_default(),
                     ..Self::nothing(StatementKind::Bind)
                 }
             }
-            b'E' => Self {
-                portal: wire::execute(body).unwrap_or_default(),
-                ..Self::nothing(StatementKind::Execute)
-            },
+            b'E' => Self::run(wire::limited(body).unwrap_or_default()),
             _query => {
                 let text = body.split(|byte| *byte == 0).next().unwrap_or_default();
                 Self {
@@ -253,11 +251,12 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// That values are missing of it, where they are.
-    pub(super) fn without(&self) -> Option<Noted<'static>> {
+    /// What is told of it besides its frame: that values are missing, where they are, and what else it carries.
+    pub(super) fn besides<'n>(&self) -> impl Iterator<Item = Noted<'n>> + use<'n> {
         let all = self.parameters.len().saturating_add(self.missing);
         let told = || recordings::values_missing(self.id, self.missing, all);
-        (self.missing > 0).then(|| Noted::Told("values", told()))
+        let missing = (self.missing > 0).then(|| Noted::Told("values", told()));
+        missing.into_iter().chain(self.extras.told(self.id))
     }
 
     /// Whether it prepares the statement without a name.
@@ -270,6 +269,19 @@ impl<'a> Said<'a> {
         Self { id, ..self }
     }
 
+    /// An Execute of this portal, of so many rows.
+    fn run((portal, rows): (&'a [u8], i32)) -> Self {
+        let extras = Extras {
+            rows,
+            ..Extras::default()
+        };
+        Self {
+            portal,
+            extras,
+            ..Self::nothing(StatementKind::Execute)
+        }
+    }
+
     fn nothing(kind: StatementKind) -> Self {
         Self {
             id: 0,
@@ -279,6 +291,7 @@ impl<'a> Said<'a> {
             text: Cow::Borrowed(&[]),
             parameters: Vec::new(),
             missing: 0,
+            extras: Extras::default(),
         }
     }
 }
@@ -334,8 +347,18 @@ fn bound<'a>(message: &Message<'a>) -> Result<Said<'a>, Violation> {
         portal: bind.portal,
         parameters: parameters(&bind),
         missing: bind.missing,
+        extras: formats(&bind),
         ..Said::nothing(StatementKind::Bind)
     })
+}
+
+/// The formats that a Bind gives.
+fn formats<'a>(bind: &wire::Bind<'a>) -> Extras<'a> {
+    Extras {
+        values: bind.announced,
+        results: bind.results,
+        ..Extras::default()
+    }
 }
 
 fn named<'a>(kind: StatementKind, message: &Message<'a>) -> Result<Said<'a>, Violation> {

@@ -15,6 +15,7 @@ use recorder::{AppendError, Frame, StatementKind};
 
 use super::account::Account;
 use super::copy::{Copies, CopyEnd, Way};
+use super::extras;
 use super::long::Long;
 use super::loss::Losses;
 use super::noted::{Company, Noted, Said};
@@ -124,12 +125,17 @@ impl Tap {
                 return Ok(());
             }
             b'S' => return self.sent(Owed::Sync),
-            b'c' | b'f' => {
-                let end = match message.kind {
-                    b'c' => CopyEnd::Whole,
-                    _given_up => CopyEnd::Failed,
-                };
-                noted.extend(self.copies.ends(Way::In, end).map(Noted::Copied));
+            b'c' => {
+                let carried = self.copies.ends(Way::In, CopyEnd::Whole);
+                noted.extend(carried.map(Noted::Copied));
+                return self.sent(Owed::CopyEnd);
+            }
+            b'f' => {
+                let why = wire::given_up(message.body)?;
+                if let Some(carried) = self.copies.ends(Way::In, CopyEnd::Failed) {
+                    noted.push(Noted::Copied(carried));
+                    noted.extend(extras::given_up(self.pipeline.running(), why));
+                }
                 return self.sent(Owed::CopyEnd);
             }
             b'H' => return Ok(()),
@@ -160,9 +166,9 @@ impl Tap {
         said.typed(&self.types);
         let said = said.numbered(statement.id);
         said.tells(message, &mut self.types);
-        let (without, is_redacted) = (said.without(), said.is_redacted());
+        let (besides, is_redacted) = (said.besides(), said.is_redacted());
         noted.push(Noted::Statement(said));
-        noted.extend(without);
+        noted.extend(besides);
         noted.extend(self.long.omitted(message, is_redacted));
         self.sent(owed)
     }
@@ -202,9 +208,9 @@ impl Tap {
         self.refusing = why.map(|refusal| (refusal.words.code, refusal.note(id)));
         let mut said = Said::of_refused(kind, body).numbered(id);
         said.typed(&self.types);
-        let without = said.without();
+        let besides = said.besides();
         noted.push(Noted::Statement(said));
-        noted.extend(without);
+        noted.extend(besides);
         id
     }
 

@@ -75,6 +75,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A count, and so many codes of two bytes each, as they are.
+    pub(crate) fn codes(&mut self) -> Result<&'a [u8], Violation> {
+        let length = usize::from(self.u16()?).saturating_mul(2);
+        let (codes, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(Violation::Fields(self.kind))?;
+        self.rest = rest;
+        Ok(codes)
+    }
+
     /// What has not been taken.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest

@@ -163,7 +163,11 @@ async fn a_copy_that_is_given_up_is_told_as_far_as_it_came() {
         9_000,
     )
     .await;
-    assert_eq!(told(&stage), want("57014"));
+    let [copy, outcome] = want("57014");
+    assert_eq!(told(&stage), [copy, "note copy-fail".to_owned(), outcome]);
+    let notes = stage.memory.notes.borrow();
+    assert_eq!(*notes, ["the client gave up what it copied for #1: enough"]);
+    drop(notes);
     // By the target: what the client had on its way, nobody reads.
     let mut stage = Stage::new();
     let whole = data(b"later\n");
@@ -329,4 +333,23 @@ async fn what_passed_is_told(told_as: &[u8], two: &str, three: &str) {
             "{begins}"
         );
     }
+}
+
+/// The server reads up to the NUL, and what is behind would be in no recording.
+#[tokio::test]
+async fn nothing_stands_behind_the_words_that_a_copy_is_given_up_with() {
+    let mut stage = Stage::new();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&query("copy a from stdin")).await.unwrap();
+            read(target, query("copy a from stdin").len()).await;
+            target.write_all(&framed(b'G', TEXT)).await.unwrap();
+            read(client, 8).await;
+            let said = framed(b'f', b"enough\0more\0");
+            client.write_all(&said).await.unwrap();
+            let passed = timeout(Duration::from_millis(50), target.read_u8()).await;
+            assert!(passed.is_err(), "{passed:?}");
+        })
+        .await;
+    assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
 }

@@ -165,3 +165,55 @@ async fn a_long_setting_is_told_by_all_of_it_and_not_as_if_what_is_shown_were_al
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("xx… (and 1801 bytes more)"), "{told:?}");
 }
+
+/// Only a target of one mind with the client does anything with them, and it would be told unseen.
+#[tokio::test]
+async fn what_a_bind_and_an_execute_carry_besides_is_told() {
+    let mut stage = Stage::new();
+    let codes = |codes: &[u16]| {
+        let count = u16::try_from(codes.len()).unwrap();
+        let all = [&[count][..], codes].concat();
+        all.into_iter()
+            .flat_map(u16::to_be_bytes)
+            .collect::<Vec<u8>>()
+    };
+    let bound = |values: &[u16], results: &[u16]| {
+        let value = [0, 1, 0, 0, 0, 1, b'x'];
+        let rest = [&codes(values)[..], &value, &codes(results)].concat();
+        texts(b'B', &[b"", b"a"], &rest)
+    };
+    let run = |rows: i32| texts(b'E', &[b""], &rows.to_be_bytes());
+    let sent = [
+        bound(&[1], &[0, 1, 0]),
+        run(0),
+        bound(&[513], &[7, 0, 65_535]),
+        run(50),
+        bound(&[], &[2; 101]),
+        run(-3),
+        sync(),
+    ]
+    .concat();
+    let ((), closed) = stage
+        .play(async |client, target| {
+            client.write_all(&sent).await.unwrap();
+            assert_eq!(read(target, sent.len()).await, sent);
+        })
+        .await;
+    assert!(closed.is_none(), "{closed:?}");
+    let told = stage.memory.notes.borrow();
+    let many = format!("#5 gives the formats of its results: {}", "2 ".repeat(100));
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(
+        told[..3],
+        [
+            "#3 gives the formats of its values: 513",
+            "#3 gives the formats of its results: 7 0 65535",
+            "#4 asks for 50 rows",
+        ]
+    );
+    assert!(
+        told[3].starts_with(&format!("{many}and 1 more, of all 101 ")),
+        "{told:?}"
+    );
+    assert_eq!(told[4], "#6 asks for -3 rows, which is all of them");
+}
