@@ -24,6 +24,7 @@ mod settings;
 pub(super) mod tap;
 mod warning;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -58,6 +59,10 @@ pub(crate) use lane::Lane;
 /// How many times both ways are looked at before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
 
+/// How many frames are written down before other tasks get their turn. One read can bring ten thousand, where a target
+/// answers with messages of six bytes.
+const FRAMES_MAX: usize = 512;
+
 /// What came of looking at one way.
 enum Step {
     Moved,
@@ -74,6 +79,8 @@ pub(crate) struct Relay<'a, C, T, A> {
     gate: Gate,
     account: &'a A,
     hold: Hold,
+    /// How many frames were written down in this turn.
+    frames: Cell<usize>,
     /// So much was asked for the principal that others have their turn first.
     turn: Option<Turn>,
     /// The target takes nothing any more; what it has still to say is waited for.
@@ -112,6 +119,7 @@ where
             gate,
             account,
             hold: Hold::default(),
+            frames: Cell::default(),
             turn: None,
             target_deaf: false,
             client_gone: false,
@@ -145,6 +153,7 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         self.poll_turn(cx);
+        self.frames.set(0);
         for _round in 0..ROUNDS_MAX {
             let down = match self.pump_down(cx) {
                 Ok(step) => step,
@@ -158,6 +167,9 @@ where
                 self.up.release();
                 self.down.release();
                 return Poll::Pending;
+            }
+            if self.frames.get() > FRAMES_MAX {
+                break;
             }
         }
         cx.waker().wake_by_ref();
@@ -430,6 +442,8 @@ where
     }
 
     fn record(&self, noted: &[Noted<'_>]) -> Result<(), Closed> {
+        let frames = self.frames.get();
+        self.frames.set(frames.saturating_add(noted.len()));
         let done = match noted {
             [] => Ok(()),
             // Most often there is one, for which nothing has to be allocated.
@@ -454,19 +468,6 @@ where
     fn target_left(&mut self) -> Step {
         self.target_deaf = true;
         Step::Waits
-    }
-
-    /// The client takes nothing any more. After its goodbye, what the target still says is dropped;
-    /// without one, the session is over.
-    fn client_left(&mut self) -> Result<(), Closed> {
-        if !self.tap.leaving() {
-            return Err(Closed::Client);
-        }
-        self.client_gone = true;
-        self.down.out = Vec::new();
-        self.down.taken = 0;
-        self.down.unflushed = false;
-        Ok(())
     }
 
     /// Leaves the client a last word in its lane.

@@ -35,6 +35,19 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     A: Account + Bench,
 {
+    /// The client takes nothing any more. After its goodbye, what the target still says is dropped;
+    /// without one, the session is over.
+    pub(super) fn client_left(&mut self) -> Result<(), Closed> {
+        if !self.tap.leaving() {
+            return Err(Closed::Client);
+        }
+        self.client_gone = true;
+        self.down.out = Vec::new();
+        self.down.taken = 0;
+        self.down.unflushed = false;
+        Ok(())
+    }
+
     /// Passes `last`, which ends with the goodbye; what is `withheld` of it stands in no frame.
     pub(super) fn pass_last<'n>(
         &mut self,

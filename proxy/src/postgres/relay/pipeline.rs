@@ -9,6 +9,7 @@
 //! `PostgresMain` in `src/backend/tcop/postgres.c`.
 
 mod batch;
+mod behind;
 mod copying;
 mod dropped;
 mod outcome;
@@ -63,6 +64,8 @@ pub(in crate::postgres) struct Pipeline {
     withheld: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
+    /// How many errors the target has said since it was last ready.
+    errors: u32,
     /// How many ends of copies there are behind everything else.
     ends: usize,
     /// Rows and copied data of the statement that is being answered.
@@ -98,6 +101,7 @@ impl Pipeline {
             startled: false,
             withheld: false,
             in_batch: false,
+            errors: 0,
             ends: 0,
             moved: Copied::default(),
             fresh: (0, 0),
@@ -302,7 +306,7 @@ impl Pipeline {
             b'I' => self.result(EMPTY.into(), kind, at),
             b's' => self.result(SUSPENDED.into(), kind, at),
             b'G' => self.copy_in().map(|()| None),
-            b'E' => Ok(self.failed(Fault::read(body)?, at)),
+            b'E' => self.failed(Fault::read(body)?, at),
             b'Z' => self.ready(wire::status(body)?),
             _other => Ok(None),
         }
@@ -381,7 +385,12 @@ impl Pipeline {
     }
 
     /// Takes an error of the target.
-    pub(super) fn failed(&mut self, fault: Fault, at: Duration) -> Option<Outcome> {
+    pub(super) fn failed(
+        &mut self,
+        fault: Fault,
+        at: Duration,
+    ) -> Result<Option<Outcome>, Violation> {
+        self.complains()?;
         self.copying_in = false;
         let is_doubtful = self.is_doubtful();
         let statement = match self.front() {
@@ -406,7 +415,7 @@ impl Pipeline {
         };
         let failure = Failure::Statement(statement.id);
         self.batch.fails(failure, is_doubtful);
-        self.hold(statement, None, Some(fault), at)
+        Ok(self.hold(statement, None, Some(fault), at))
     }
 
     /// Takes away what failed, and drops what the target will drop. Where the Sync is still to come, so does what
@@ -463,7 +472,7 @@ impl Pipeline {
             None | Some(_) => return Err(Violation::Kind(b'Z')),
         }
         (self.copying_in, self.unsure) = (false, false);
-        self.moved = Copied::default();
+        (self.moved, self.errors) = (Copied::default(), 0);
         let last = self.held.take();
         self.told = self.batch.ends(last.as_ref(), (self.status, status));
         self.status = status;

@@ -295,7 +295,7 @@ impl Tap {
         match message.kind {
             b'D' => return self.pipeline.row(message.length),
             // It takes data, and would have what the client sends of it told no more.
-            b'd' | b'H' if self.pipeline.copying_in() => {
+            b'd' | b'H' | b'G' if self.pipeline.copying_in() => {
                 return Err(Violation::Kind(message.kind));
             }
             b'd' => {
@@ -307,24 +307,25 @@ impl Tap {
             b'E' if message.digest.is_some() => {
                 noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
                 let fault = Fault::read_beginning(message.body);
-                noted.extend(self.pipeline.failed(fault, at).map(Noted::Outcome));
+                noted.extend(self.pipeline.failed(fault, at)?.map(Noted::Outcome));
                 self.show_running();
             }
             b't' => {
                 let known = wire::described(message.body).unwrap_or_default();
                 let described = self.pipeline.describing();
-                if let Some(id) = described {
-                    self.types.described(id, known);
-                }
+                let id = described.ok_or(Violation::Kind(message.kind))?;
+                self.types.described(id, known);
             }
             b'H' => {
+                self.pipeline.copies_out()?;
                 noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
                 let number = self.pipeline.running();
                 self.copies.begins(number, Way::Out, message.body);
             }
             b'c' => {
                 let carried = self.copies.ends(Way::Out, CopyEnd::Whole);
-                noted.extend(carried.map(Noted::Copied));
+                let carried = carried.ok_or(Violation::Kind(message.kind))?;
+                noted.push(Noted::Copied(carried));
             }
             b'A' => {}
             b'S' => {

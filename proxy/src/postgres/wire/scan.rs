@@ -318,7 +318,7 @@ const SETTING_MAX: usize = 1024;
 /// How much of a message of this kind is kept. Rows are counted only, copied data is handed on as it passes.
 fn keeps(side: Side, kind: u8) -> usize {
     match (side, kind) {
-        (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b'N' | b'A' | b'V') => 0,
+        (Side::Client, b'd') | (Side::Target, b'D' | b'd' | b'T' | b'N' | b'A') => 0,
         (Side::Target, b't') => TYPES_MAX,
         (Side::Target, b'S') => SETTING_MAX,
         _other => KEPT_MAX,

@@ -386,3 +386,17 @@ fn ends_of_copies_that_have_not_begun_do_not_pile_up() {
     play.sends(&"c".repeat(1_024));
     assert!(play.pipeline.sent(Owed::CopyEnd).is_err());
 }
+
+/// A server says one, and one more where undoing what failed fails, too. All of them would be written down.
+#[test]
+fn a_target_that_says_error_after_error_breaks_the_protocol() {
+    for sent in ["", "Q", "PBE", "S"] {
+        let mut play = Play::new();
+        play.sends(sent).gets(&"E".repeat(16));
+        assert_eq!(play.tries(b'E'), Err(Violation::Kind(b'E')), "{sent}");
+    }
+    let mut play = Play::new();
+    for _query in 0..100 {
+        play.sends("Q").gets("EZ");
+    }
+}

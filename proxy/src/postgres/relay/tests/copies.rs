@@ -115,7 +115,7 @@ async fn the_data_of_a_copy_is_told_before_the_target_acts_on_it() {
 /// A target that takes data says nothing of a copy the other way: what the client sends would be told no more.
 #[tokio::test]
 async fn a_target_cannot_have_data_that_it_takes_told_as_another_copy() {
-    for says in [data(b"x"), framed(b'H', TEXT)] {
+    for says in [data(b"x"), framed(b'H', TEXT), framed(b'G', TEXT)] {
         let mut stage = Stage::new();
         let ((), closed) = stage
             .play(async |client, target| {
@@ -352,4 +352,27 @@ async fn nothing_stands_behind_the_words_that_a_copy_is_given_up_with() {
         })
         .await;
     assert!(matches!(closed, Some(Closed::Violation(_))), "{closed:?}");
+}
+
+/// Of a copy, of types, and of a call of a function, which never passes.
+#[tokio::test]
+async fn what_nobody_asked_for_does_not_reach_the_client() {
+    let types = framed(b't', &[0, 1, 0, 0, 0, 23]);
+    let said = [
+        framed(b'H', TEXT),
+        framed(b'c', b""),
+        types,
+        framed(b'V', &[0xff; 4]),
+    ];
+    for says in said {
+        let mut stage = Stage::new();
+        let ((), closed) = stage
+            .play(async |client, target| {
+                target.write_all(&says).await.unwrap();
+                let passed = timeout(Duration::from_millis(50), client.read_u8()).await;
+                assert!(passed.is_err(), "{passed:?}");
+            })
+            .await;
+        assert!(matches!(closed, Some(Closed::Violation(_))), "{says:?}");
+    }
 }
