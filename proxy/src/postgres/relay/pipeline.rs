@@ -42,7 +42,7 @@ const ENDS_MAX: usize = 1_024;
 /// The line of what is owed.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "eight facts, none of which follows from others"
+    reason = "nine facts, none of which follows from others"
 )]
 #[derive(Debug)]
 pub(in crate::postgres) struct Pipeline {
@@ -64,6 +64,8 @@ pub(in crate::postgres) struct Pipeline {
     withheld: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
     in_batch: bool,
+    /// The same of a Flush: what the target reads next it reads in the extended protocol.
+    flushed: bool,
     /// How many errors the target has said since it was last ready.
     errors: u32,
     /// How many ends of copies there are behind everything else.
@@ -101,6 +103,7 @@ impl Pipeline {
             startled: false,
             withheld: false,
             in_batch: false,
+            flushed: false,
             errors: 0,
             ends: 0,
             moved: Copied::default(),
@@ -245,7 +248,7 @@ impl Pipeline {
             | Owed::Execute(_) => {}
         }
         match owed {
-            Owed::Query(_) | Owed::Sync => self.in_batch = false,
+            Owed::Query(_) | Owed::Sync => (self.in_batch, self.flushed) = (false, false),
             Owed::CopyEnd if self.ends >= ENDS_MAX => return Err(Violation::Kind(b'c')),
             Owed::CopyEnd => {}
             Owed::Parse(_)

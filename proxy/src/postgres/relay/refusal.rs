@@ -201,6 +201,20 @@ fn outcome(id: u64, refusal: &Refusal, status: u8) -> Noted<'static> {
     })
 }
 
+/// Asks to run a portal that there is none of.
+fn no_such_portal(out: &mut Vec<u8>) -> Result<(), Closed> {
+    // Drawn, so that nobody has made one of that name.
+    let Ok(drawn) = entropy::bytes::<16>() else {
+        return Err(Closed::Violation(offence::NO_RANDOMNESS));
+    };
+    let portal = format!("tidegate: refused {}", hex(&drawn));
+    message(out, b'E', |body| {
+        put_text(body, portal.as_bytes());
+        body.extend(0_i32.to_be_bytes());
+    });
+    Ok(())
+}
+
 impl<C, T, A> Relay<'_, C, T, A>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -225,13 +239,10 @@ where
             return self.pump_rest(scratch, cx);
         }
         let pipeline = self.tap.pipeline();
-        if pipeline.skipping() {
-            match stop.why {
-                Why::Statement { id, .. } => self.tap.drops(id),
-                Why::Call => self.note_call()?,
-            }
-            self.hold.stop = None;
-            return Ok(Step::Moved);
+        // Where it is dropped and nobody has told the client so, it is answered, and the batch ends with it.
+        let drops = pipeline.skipping() && !pipeline.recovers();
+        if drops && (pipeline.surely_skipping() || !matches!(stop.kind(), b'Q' | b'F')) {
+            return self.drop_stopped();
         }
         if pipeline.copying_in() {
             let kind = stop.kind();
@@ -249,7 +260,7 @@ where
             }
         }
         // A client that takes no answers gets no further ones either: they would fill the memory.
-        if !pipeline.idle() || !self.down.is_clear() {
+        if !(pipeline.idle() || drops) || !self.down.is_clear() {
             return match self.watch_client(scratch, cx) {
                 // It has said goodbye behind what is refused. What stands before goes on to its end.
                 Err(Closed::Client) if self.up.unread.ends_with(GOODBYE) => Ok(self.rest_up(cx)),
@@ -262,6 +273,23 @@ where
             Some(Why::Statement { kind, id, refusal }) => {
                 self.answer_statement(kind, id, &refusal)?;
             }
+        }
+        Ok(Step::Moved)
+    }
+
+    /// Drops the refused message, as the target would, and where that is not certain what is next up to the Sync, too: a
+    /// Bind behind it would be of something else.
+    fn drop_stopped(&mut self) -> Result<Step, Closed> {
+        let is_sure = self.tap.pipeline().surely_skipping();
+        match self.hold.stop.take().map(|stop| stop.why) {
+            None => {}
+            Some(Why::Statement { id, .. }) => self.tap.drops(id),
+            Some(Why::Call) => self.note_call()?,
+        }
+        if !is_sure {
+            self.tap.skip();
+            self.gate.dropped();
+            self.hold.dropping = true;
         }
         Ok(Step::Moved)
     }
@@ -284,7 +312,10 @@ where
         say::error(&mut answer, say::NOT_SUPPORTED, &words);
         let (status, in_batch) = {
             let pipeline = self.tap.pipeline();
-            (pipeline.status(), pipeline.in_batch())
+            (
+                pipeline.status(),
+                pipeline.in_batch() || pipeline.skipping(),
+            )
         };
         if !in_batch {
             message(&mut answer, b'Z', |body| body.push(status));
@@ -292,7 +323,7 @@ where
         self.down.push(&answer);
         self.note_call()?;
         if in_batch {
-            self.fail_batch(true)?;
+            self.fail_or_end(true)?;
         }
         Ok(())
     }
@@ -308,7 +339,8 @@ where
 
     fn answer_statement(&mut self, kind: u8, id: u64, refusal: &Refusal) -> Result<(), Closed> {
         let (words, pipeline) = (&refusal.words, self.tap.pipeline());
-        let (status, in_batch, is_simple) = (pipeline.status(), pipeline.in_batch(), kind == b'Q');
+        let in_batch = pipeline.in_batch() || pipeline.skipping();
+        let (status, is_simple) = (pipeline.status(), kind == b'Q');
         // What a batch comes to is told with its end.
         let outcome = outcome(id, refusal, if in_batch { 0 } else { status });
         let text = refusal.note(id);
@@ -327,7 +359,7 @@ where
         }
         self.down.push(&answer);
         if in_batch {
-            self.fail_batch(is_simple)?;
+            self.fail_or_end(is_simple)?;
         }
         if !is_simple {
             self.tap.skip();
@@ -336,28 +368,37 @@ where
         Ok(())
     }
 
+    /// Has the target fail what the client has been told has failed. What drops what it reads has failed, and is told the
+    /// end of it.
+    fn fail_or_end(&mut self, is_simple: bool) -> Result<(), Closed> {
+        if self.tap.pipeline().skipping() {
+            self.end_batch()
+        } else {
+            self.fail_batch(is_simple)
+        }
+    }
+
     /// Has the target fail what the client has been told has failed.
     pub(super) fn fail_batch(&mut self, is_simple: bool) -> Result<(), Closed> {
-        // Drawn, so that nobody has made one of that name.
-        let Ok(drawn) = entropy::bytes::<16>() else {
-            return Err(Closed::Violation(offence::NO_RANDOMNESS));
-        };
-        let portal = format!("tidegate: refused {}", hex(&drawn));
         let mut out = Vec::new();
-        message(&mut out, b'E', |body| {
-            put_text(body, portal.as_bytes());
-            body.extend(0_i32.to_be_bytes());
-        });
+        no_such_portal(&mut out)?;
+        self.up.push(&out);
         if is_simple {
-            // A simple query or a call would have ended the batch, and been answered as a Sync is.
-            message(&mut out, b'S', |_nothing| {});
-            if let Err(violation) = self.tap.synced() {
-                return Err(self.broken(violation, "client"));
-            }
+            self.end_batch()?;
         }
         self.tap.fails();
-        self.up.push(&out);
         self.hold.muted = true;
+        Ok(())
+    }
+
+    /// A simple query or a call would have ended the batch, and been answered as a Sync is.
+    fn end_batch(&mut self) -> Result<(), Closed> {
+        let mut out = Vec::new();
+        message(&mut out, b'S', |_nothing| {});
+        if let Err(violation) = self.tap.synced() {
+            return Err(self.broken(violation, "client"));
+        }
+        self.up.push(&out);
         Ok(())
     }
 

@@ -92,7 +92,7 @@ where
         cx: &mut Context<'_>,
     ) -> Result<Result<Fate, Step>, Closed> {
         let pipeline = self.tap.pipeline();
-        if pipeline.skipping() {
+        if pipeline.skipping() && !pipeline.recovers() {
             return Ok(Ok(Fate::Dropped));
         }
         if pipeline.copying_in() {

@@ -138,7 +138,10 @@ impl Tap {
                 }
                 return self.sent(Owed::CopyEnd);
             }
-            b'H' => return Ok(()),
+            b'H' => {
+                self.pipeline.flushes();
+                return Ok(());
+            }
             _statement => Said::read(message, self.company())?,
         };
         let statement = Statement { id: self.next, at };

@@ -27,6 +27,7 @@ mod memory;
 mod parameters;
 mod refusals;
 mod seconds;
+mod startled;
 mod turns;
 
 use memory::Memory;

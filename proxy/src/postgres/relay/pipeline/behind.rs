@@ -1,4 +1,8 @@
-//! How many errors the target may say, and when it may begin a copy.
+//! Where the target stands behind an error, and how many of them it may say.
+//!
+//! Behind an error the target drops what it reads up to the next Sync where it was told to do something by the extended
+//! protocol last, and otherwise says that it is ready (`doing_extended_query_message` and `ignore_till_sync` in
+//! `PostgresMain`, `src/backend/tcop/postgres.c`).
 
 use super::{Owed, Pipeline, Violation};
 
@@ -7,6 +11,17 @@ use super::{Owed, Pipeline, Violation};
 const ERRORS_MAX: u32 = 16;
 
 impl Pipeline {
+    /// Notes that the client sent a Flush.
+    pub(in super::super) fn flushes(&mut self) {
+        self.flushed |= !self.copying_in;
+    }
+
+    /// Whether the target has said an error that nothing was owed for, and will say next, unasked, that it is ready.
+    pub(in super::super) fn recovers(&self) -> bool {
+        let reads_on = self.in_batch || self.flushed;
+        self.skipping && self.startled && !self.withheld && !reads_on
+    }
+
     /// Counts an error of the target.
     pub(super) fn complains(&mut self) -> Result<(), Violation> {
         self.errors = self.errors.saturating_add(1);

@@ -400,3 +400,25 @@ fn a_target_that_says_error_after_error_breaks_the_protocol() {
         play.sends("Q").gets("EZ");
     }
 }
+
+/// By the extended protocol it drops what it reads behind an error, up to a Sync; by any other it is ready.
+#[test]
+fn behind_an_error_out_of_the_blue_it_is_known_whether_the_target_is_ready_next() {
+    for (sent, said, want) in [
+        ("", "", true),
+        ("Q", "CZ", true),
+        ("PBES", "12CZ", true),
+        ("PBE", "12C", false),
+    ] {
+        let mut play = Play::new();
+        play.sends(sent).gets(said).gets("E");
+        assert_eq!(play.pipeline.recovers(), want, "{sent}");
+    }
+    let mut play = Play::new();
+    play.pipeline.flushes();
+    assert!(!play.gets("E").pipeline.recovers());
+    play.sends("S").gets("ZE");
+    assert!(play.pipeline.recovers());
+    play.gets("Z");
+    assert!(!play.pipeline.recovers());
+}
