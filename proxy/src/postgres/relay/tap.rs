@@ -125,19 +125,7 @@ impl Tap {
                 return Ok(());
             }
             b'S' => return self.sent(Owed::Sync),
-            b'c' => {
-                let carried = self.copies.ends(Way::In, CopyEnd::Whole);
-                noted.extend(carried.map(Noted::Copied));
-                return self.sent(Owed::CopyEnd);
-            }
-            b'f' => {
-                let why = wire::given_up(message.body)?;
-                if let Some(carried) = self.copies.ends(Way::In, CopyEnd::Failed) {
-                    noted.push(Noted::Copied(carried));
-                    noted.extend(extras::given_up(self.pipeline.running(), why));
-                }
-                return self.sent(Owed::CopyEnd);
-            }
+            b'c' | b'f' => return self.copy_ends(message, noted),
             b'H' => {
                 self.pipeline.flushes();
                 return Ok(());
@@ -174,6 +162,23 @@ impl Tap {
         noted.extend(besides);
         noted.extend(self.long.omitted(message, is_redacted));
         self.sent(owed)
+    }
+
+    /// Takes the end of a copy's data, with the words of who gives it up.
+    fn copy_ends(
+        &mut self,
+        message: &Message<'_>,
+        noted: &mut Vec<Noted<'_>>,
+    ) -> Result<(), Violation> {
+        let (end, why) = match message.kind {
+            b'c' => (CopyEnd::Whole, &b""[..]),
+            _given_up => (CopyEnd::Failed, wire::given_up(message.body)?),
+        };
+        if let Some(carried) = self.copies.ends(Way::In, end) {
+            noted.push(Noted::Copied(carried));
+            noted.extend(extras::given_up(self.pipeline.running(), why));
+        }
+        self.sent(Owed::CopyEnd)
     }
 
     /// Where in what comes next nothing is kept that is beyond the frame of its message, which does not run.
