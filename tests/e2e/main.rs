@@ -72,6 +72,7 @@ mod set_up;
 mod shorter;
 mod ssh;
 mod statements;
+mod target_scripts;
 mod target_set;
 mod targets;
 mod throw_away;

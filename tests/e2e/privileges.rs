@@ -35,9 +35,7 @@ fn world_of(postgres_bin: Option<&Path>, privileges: &[&str]) -> World {
     .expect("it is written");
     let added = add_anew(&world, privileges);
     assert!(added.contains("+tidegate_grants"), "{added}");
-    let bob = world.bob();
-    let script = bob.run(&["tidegate", "target", "script", "orders"]);
-    world.sql(&script.expect("there is a script"));
+    world.have_script_run();
     world.sql("select pg_reload_conf()");
     world
 }

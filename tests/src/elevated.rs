@@ -59,8 +59,7 @@ impl World {
             "app_admin: alice=alice,bob=bob_db",
         ]);
         self.take_over(&said);
-        let script = ["tidegate", "target", "script", "orders"];
-        self.sql(&self.bob().run(&script).expect("there is a script"));
+        self.have_script_run();
         self.sql("select pg_reload_conf()");
     }
 

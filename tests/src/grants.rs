@@ -1,7 +1,9 @@
 //! A database where each grant has a role of its own, and what is in its catalogue.
 
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
 
 use crate::World;
 use crate::wait::until;
@@ -62,9 +64,41 @@ impl World {
     fn add_own_roles(&self, addr: SocketAddr, roles: &[&str]) {
         self.let_own_roles_in(roles);
         self.add_with_admin(addr, roles);
+        self.have_script_run();
+    }
+
+    /// Has the database's administrator run the script, which has to work.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn have_script_run(&self) {
+        let ran = self.run_script();
+        assert!(ran.status.success(), "{ran:?}");
+    }
+
+    /// `tidegate target script orders | psql -U postgres -d orders`, as the documents say.
+    ///
+    /// # Panics
+    ///
+    /// When there is no script, or no psql.
+    pub fn run_script(&self) -> Output {
         let script = ["tidegate", "target", "script", "orders"];
         let script = self.bob().run(&script).expect("there is a script");
-        self.sql(&script);
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-U", "postgres", "-d", "orders", "-h"])
+            .arg(self.postgres().dir())
+            .args(["-p", &self.postgres().port().to_string()]);
+        psql.stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut psql = psql.spawn().expect("psql starts");
+        let mut input = psql.stdin.take().expect("it reads");
+        input
+            .write_all(script.as_bytes())
+            .expect("psql takes all of it");
+        drop(input);
+        psql.wait_with_output().expect("psql ends")
     }
 
     /// The lines that `target add` prints for it, and no wider ones.

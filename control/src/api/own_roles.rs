@@ -3,7 +3,7 @@
 //! A role that does not exist is a member of nothing, so no rule of a database is about it: what is to be known of
 //! the roles of grants is known of one that is made. Accounts are not made for that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use policies::words::cli::doctor::{self as words, Finding, Rehearsed, Unentered};
@@ -62,6 +62,13 @@ pub(super) async fn looked_at(
                 rehearsed((house, caller), (target, endpoint), (keeper, login)).await?;
                 tried.push(login);
             }
+            for (&login, account) in lent
+                .iter()
+                .flat_map(|login| borrowers(endpoint, login))
+                .take(TRIED_MAX)
+            {
+                elevated((house, caller), target, (keeper, login, account)).await?;
+            }
             Ok(())
         };
         // What was not tried in time is told.
@@ -111,6 +118,36 @@ async fn compared(house: &House, target: &Target) -> (Vec<(String, String)>, Vec
             .collect(),
         strays.map(|one| one.role.clone()).collect(),
     )
+}
+
+/// Who is elevated to this login.
+fn borrowers<'a>(
+    endpoint: &'a PostgresEndpoint,
+    login: &'a &'a Login,
+) -> impl Iterator<Item = (&'a &'a Login, &'a Login)> {
+    let accounts = endpoint.elevations.get(*login);
+    let accounts: BTreeSet<&Login> = accounts.into_iter().flat_map(BTreeMap::values).collect();
+    accounts.into_iter().map(move |account| (login, account))
+}
+
+/// Has looked whether a grant for `login` could elevate this role.
+async fn elevated(
+    (house, caller): (&House, &Caller),
+    target: &Target,
+    (keeper, login, account): (&Login, &Login, &Login),
+) -> Result<(), Finding> {
+    let broker = &house.parts.broker;
+    let looked = broker
+        .rehearse_elevation(caller, (target, login), account)
+        .await;
+    looked.map_err(|refused| {
+        let why = match refused {
+            RoleRefusal::Fault(why) => why.to_string(),
+            RoleRefusal::Over | RoleRefusal::Unwritten | RoleRefusal::NoHand => refused.to_string(),
+        };
+        let named = (keeper.as_str(), login.as_str(), account.as_str());
+        words::not_elevated(target.name.as_str(), named, &why)
+    })
 }
 
 /// Has a role made as a grant for `login` would have it, goes in as it, and has it removed.

@@ -40,7 +40,7 @@ pub use policy::{
     policy_unread, rules_gone, zone_changes,
 };
 pub(super) use roles::OWN_ROLES;
-pub use roles::{admin_script, no_script};
+pub use roles::{admin_script, no_script, whole_or_nothing};
 pub use setup::{
     PostgresPlaces, block_removed, block_written, hba_word, jump_login_needed, not_ready,
     postgres_lines, postgres_target_added, ready_at_once, secret_kept, ssh_lines, ssh_target_added,
@@ -542,6 +542,12 @@ mod tests {
             file("read", "alice.pub", "No such file or directory"),
             not_confirmed("remove web1"),
             flag_needed("cannot remove web1", "--yes"),
+            unasked(
+                "cannot remove web1",
+                "web1 is removed, and 2 sessions end. [y/N] ",
+                "--yes",
+            ),
+            usage::both_ways("bob", "approvers"),
             still_pending("req_01"),
             not_granted("req_01", "denied by bob: not today", &asked("deploy")),
             nothing_to_revoke(),
@@ -557,6 +563,7 @@ mod tests {
             wrong_passphrase("id_ed25519"),
             no_such_login(&asked("depoy"), &["deploy"]),
             no_such_login(&asked("depoy"), &["deploy", "root"]),
+            no_such_login(&asked("deploy"), &["deploy", "root"]),
         ];
         let text: Vec<String> = all.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!("troubles", text.join("\n\n"));

@@ -57,7 +57,7 @@ pub enum Unfit {
     Members {
         /// Which.
         role: String,
-        /// Who.
+        /// Who, as SQL names them.
         members: String,
     },
     /// Who is lent it could let others to more, for good.
@@ -93,7 +93,10 @@ impl Unfit {
                 format!("`{role}` is a superuser there, which is neither lent nor elevated")
             }
             Self::Members { role, members } => {
-                format!("others are members of `{role}` and would be elevated with it: {members}")
+                format!(
+                    "others are members of `{role}` and would be elevated with it: {members}; take them out, as a superuser there:  revoke {} from {members};",
+                    ident(role)
+                )
             }
             Self::Administers { group, lets, taken } => format!(
                 "`{group}` can make others members of what it administers, who would stay so: {lets}; as a superuser there:  {taken};"
@@ -117,7 +120,7 @@ pub fn unmade(target: &str, (role, group): (&str, &str), why: &str) -> Finding {
             "it could not be made a member of {group} at {target}, so nobody gets in by its grant: {why}"
         ),
         hint: Some(format!(
-            "tidegate target script {target} | psql …  as a superuser there; its pg_hba.conf lets the admin role in to every database"
+            "what it says, if it says so; else  tidegate target script {target} | psql …  as a superuser there; its pg_hba.conf lets the admin role in to every database"
         )),
     }
 }

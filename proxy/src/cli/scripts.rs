@@ -71,7 +71,7 @@ pub(crate) async fn script(context: &Context, name: &TargetName) -> Outcome {
             endpoint @ PostgresEndpoint {
                 admin: Some(admin), ..
             },
-        )) => sql(name, logins, admin, endpoint),
+        )) => cli::whole_or_nothing(&sql(name, logins, admin, endpoint)),
         Some(Endpoint::Ssh(SshEndpoint {
             keeper: Some(keeper),
             ..

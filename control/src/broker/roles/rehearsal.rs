@@ -76,6 +76,25 @@ impl Broker {
         entered
     }
 
+    /// Has looked whether this existing role could be elevated to this login now. Nothing stays of it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not.
+    pub async fn rehearse_elevation(
+        &self,
+        caller: &Caller,
+        (target, login): (&Target, &Login),
+        account: &Login,
+    ) -> Result<(), RoleRefusal> {
+        let hand = self.inner.roles.hand().ok_or(RoleRefusal::NoHand)?;
+        let mut plan = self.rehearsed(caller, (target, login))?;
+        plan.place.account = Some(account.clone());
+        // A grant may hold that has it elevated.
+        plan.shared = true;
+        hand.look(&plan).await.map_err(RoleRefusal::Fault)
+    }
+
     fn rehearsed(
         &self,
         caller: &Caller,

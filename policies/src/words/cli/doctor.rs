@@ -16,8 +16,8 @@ pub use house::{
 
 pub use locked::{locked, target_left_alone, target_locked};
 pub use own_roles::{
-    Rehearsed, keeper_good, own_role_shut, own_role_unmade, own_role_untold, own_roles_gone,
-    stray_roles,
+    Rehearsed, keeper_good, not_elevated, own_role_shut, own_role_unmade, own_role_untold,
+    own_roles_gone, stray_roles,
 };
 
 pub use powers::{Power, PowerKind, powerful};

@@ -73,6 +73,12 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
     )
 }
 
+/// The whole script, as `psql` reads it from its input: where one statement fails, or refuses, nothing was done
+/// and psql's exit status says so.
+pub fn whole_or_nothing(script: &str) -> String {
+    format!("\\set ON_ERROR_STOP on\nbegin;\n{script}commit;\n")
+}
+
 /// A target has nobody who makes roles or accounts there, or not by a script of ours.
 pub fn no_script(target: &str) -> Trouble {
     Trouble::new(

@@ -59,8 +59,8 @@ pub(crate) async fn look(
     let seen = seen(&mut admin, &plan.place).await?;
     fits(plan, seen.as_ref())?;
     lets_nobody_in(&mut admin, &plan.place).await?;
-    // Whoever may not become it could not end what it does either.
-    admin.run(membership::become_it(&plan.place.role())).await?;
+    let trial = membership::try_to_give(&plan.place, admin.version());
+    admin.run(trial).await?;
     admin.leave().await;
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(super) fn look(place: &RolePlace, version: u32) -> String {
          exists (select from pg_catalog.pg_auth_members x join pg_catalog.pg_roles o on o.oid = x.grantor \
          where x.roleid = g.oid and x.member = a.oid and o.rolname = {admin}), \
          coalesce(pg_catalog.pg_has_role(a.oid, g.oid, '{able}'), false), \
-         (select pg_catalog.string_agg(m.rolname, ', ' order by m.rolname) \
+         (select pg_catalog.string_agg(pg_catalog.quote_ident(m.rolname), ', ' order by m.rolname) \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles m on m.oid = x.member \
          where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})) \
          from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} \
@@ -109,18 +109,24 @@ pub(super) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
     )
 }
 
-/// Becomes the role and nothing else.
-pub(super) fn become_it(account: &Login) -> String {
-    format!(
-        "begin; set local role {}; rollback",
-        ident(account.as_str())
-    )
+/// Gives the membership as [`give`] does, and has nothing of it stay.
+pub(super) fn try_to_give(place: &RolePlace, version: u32) -> String {
+    format!("begin; {}; rollback", giving(place, version))
 }
 
 /// Gives the membership, and gives back what `survey` finds then, in one transaction. We become the role
 /// before: what we could not end is not begun. Nothing is given once the server's clock has passed `by`, when
 /// nobody waits for it.
 pub(super) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadline)) -> String {
+    format!(
+        "begin; {}; {survey}; {}; commit",
+        giving(place, version),
+        by.guard()
+    )
+}
+
+/// Whoever may not become it could not end what it does either.
+fn giving(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| ident(name.as_str()));
     let how = if version >= GRANTORS_FROM {
@@ -128,11 +134,7 @@ pub(super) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadlin
     } else {
         String::new()
     };
-    format!(
-        "begin; set local role {account}; set local role none; \
-         grant {group} to {account}{how}; {survey}; {}; commit",
-        by.guard()
-    )
+    format!("set local role {account}; set local role none; grant {group} to {account}{how}")
 }
 
 /// Takes back the membership that is there by our hand. Before 16 there is only one, whoever gave it: that it

@@ -53,7 +53,7 @@ pub fn keeper_good(
         part(
             lent,
             "; whether whoever is elevated to",
-            "gets in was not tried",
+            "gets in as themselves was not tried",
         ),
     ]
     .concat();
@@ -72,6 +72,23 @@ pub fn own_role_unmade(target: &str, (keeper, login): (&str, &str), why: &str) -
             "it lets tidegate in as `{keeper}`, which cannot make a role there for a grant for `{login}`: {why}"
         ),
         format!("tidegate target script {target} | psql …  as a superuser there"),
+    )
+}
+
+/// At a target, somebody's own role cannot be elevated as a grant for `login` would.
+pub fn not_elevated(
+    target: &str,
+    (keeper, login, account): (&str, &str, &str),
+    why: &str,
+) -> Finding {
+    bad(
+        format!("target {target}"),
+        format!(
+            "it lets tidegate in as `{keeper}`, which cannot elevate `{account}` there for a grant for `{login}`: {why}"
+        ),
+        format!(
+            "what it says, if it says so; else  tidegate target script {target} | psql …  as a superuser there"
+        ),
     )
 }
 
@@ -189,6 +206,11 @@ mod tests {
             own_role_unmade(
                 of.0,
                 (of.1, "app_ro"),
+                "the server says: 42501: permission denied",
+            ),
+            not_elevated(
+                of.0,
+                (of.1, "app_admin", "alice"),
                 "the server says: 42501: permission denied",
             ),
             own_role_untold(of.0, (of.1, "app_ro"), "the store does not answer"),
