@@ -85,7 +85,18 @@ impl Usage {
             _ => needs(deed).iter().all(has),
         };
         if !within {
-            return Err(not_in_terms());
+            let said = if bound {
+                self.allow_bound(deed)
+            } else {
+                self.allow(deed)
+            };
+            return Err(match said {
+                Ok(()) if bound => Denial::Forbidden {
+                    policy: String::new(),
+                    reason: FILES_ALONE.to_owned(),
+                },
+                said => beside_terms(said),
+            });
         }
         let is_free = self.policies.statement_rules() == StatementRules::Absent;
         if is_free && matches!(deed, Deed::Statement(_)) {
@@ -171,11 +182,25 @@ fn touches_files(deed: &Deed) -> bool {
 /// Said when a permit does not name what a deed needs.
 pub(crate) const NOT_IN_TERMS: &str = "This grant does not include it.";
 
+/// Said to whom some files are closed about what could touch any.
+const FILES_ALONE: &str = "Some files are closed to you here, so there is no shell and no command but sftp, scp and rsync, each file of which is asked about.";
+
 /// A no to what a permit does not name.
-pub(crate) fn not_in_terms() -> Denial {
+fn not_in_terms() -> Denial {
     Denial::Forbidden {
         policy: String::new(),
         reason: NOT_IN_TERMS.to_owned(),
+    }
+}
+
+/// A no to what a permit does not name, where this is what the policies say of it: the reason of the rule that kept
+/// the permit from naming it, where there is one.
+pub(crate) fn beside_terms(said: Result<(), Denial>) -> Denial {
+    match said {
+        Err(Denial::Forbidden { policy, reason }) if !policy.is_empty() => {
+            Denial::Forbidden { policy, reason }
+        }
+        Err(_) | Ok(()) => not_in_terms(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::conduct::{file_needs, not_in_terms};
+use crate::conduct::{beside_terms, file_needs};
 use crate::file::FileRules;
 use crate::{Denial, FileDeed, PolicySet, Scrutiny, Terms, Usage};
 
@@ -58,7 +58,7 @@ impl FileUse {
         };
         let has = |needed| terms.capabilities.contains(needed);
         if !file_needs(file.access).iter().any(has) {
-            return Err(not_in_terms());
+            return Err(beside_terms(usage.allow_file(file)));
         }
         usage.allow_file(file)
     }

@@ -204,6 +204,37 @@ fn whom_some_files_are_closed_to_has_no_shell_and_no_other_commands() {
 
 /// Where the account's home is, only the target knows.
 #[test]
+fn whoever_may_not_is_told_by_which_rule() {
+    let only_look = r#"@id("look-only") @reason("People only look.")
+        forbid (principal, action == Jit::Action::"writeFile", resource);
+        @id("look") permit (principal, action == Jit::Action::"readFile", resource);"#;
+    let policies = policies(&[BASE, only_look].concat());
+    let write = file(FileAccess::Write, "/srv/in/a", Extent::One, Carrier::Sftp);
+    let Err(Denial::Forbidden { policy, reason }) = does(&policies, &write) else {
+        panic!("it is forbidden")
+    };
+    assert_eq!((&*policy, &*reason), ("look-only", "People only look."));
+    let Err(Denial::Forbidden { policy, reason }) = does(&policies, &Deed::Shell) else {
+        panic!("it is forbidden")
+    };
+    assert!(
+        policy.is_empty() && reason.contains("sftp, scp and rsync"),
+        "{reason}"
+    );
+    // By no rule of anybody's.
+    let policies = self::policies(
+        r#"@id("connect") permit (principal, action == Jit::Action::"connect", resource);"#,
+    );
+    let Err(Denial::Forbidden { policy, reason }) = does(&policies, &Deed::Shell) else {
+        panic!("it is forbidden")
+    };
+    assert!(
+        policy.is_empty() && reason.contains("does not include"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_forbid_holds_for_the_other_names_that_a_file_may_have_by_its_home() {
     let closed = shipped_and(
         r#"@id("no-root") @reason("Not there.") forbid (principal, action in Jit::Action::"files", resource)

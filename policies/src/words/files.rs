@@ -49,8 +49,15 @@ impl Shown for FileSaying<'_> {
                     FileAccess::Write => "write",
                 };
                 let (reason, policy) = (sentence(reason), named(policy));
+                let hint = match access {
+                    // A name that is a directory there is taken for a file's, and asked about as one.
+                    FileAccess::Write if !path.ends_with('/') => {
+                        "where that is a directory, end it with /. as in  scp -O notes.txt LOGIN+TARGET@BASTION:/srv/in/.   else: tidegate whoami"
+                    }
+                    FileAccess::Read | FileAccess::Write => "tidegate whoami",
+                };
                 Words::new("TG621", format!("you may not {verb} `{path}`: {reason}{policy}"))
-                    .hint("end a directory with a slash, as in  scp -O notes.txt LOGIN+TARGET@BASTION:/srv/in/")
+                    .hint(hint)
             }
             Self::Vague { why } => Words::new(
                 "TG622",

@@ -147,10 +147,13 @@ impl Sighting<'_> {
 }
 
 /// It shows what is pinned.
-pub fn shows_what_is_pinned(name: &str) -> Trouble {
+pub fn shows_what_is_pinned(name: &str, pinned: &[String]) -> Trouble {
     Trouble::new(
-        format!("cannot change {name}"),
-        "it shows what is pinned, so there is nothing to change",
+        format!("{name} stays what it was"),
+        format!(
+            "it shows what is pinned, so there is nothing to change:\n  {}",
+            pinned.join("\n  ")
+        ),
         format!("tidegate target test {name}"),
     )
 }
@@ -288,7 +291,7 @@ mod tests {
             one_each("orders", 2, 1).to_string(),
             shown.unconfirmed().to_string(),
             shown.otherwise("SHA256:odd").to_string(),
-            shows_what_is_pinned("web1").to_string(),
+            shows_what_is_pinned("web1", &["ssh-ed25519 SHA256:…".to_owned()]).to_string(),
             question("web1", &lines, struck),
             question("web1", &lines, another),
             done("web1", &lines, 0),

@@ -108,7 +108,7 @@ impl Shown for SshSaying<'_> {
             Self::NotInPermit { what } => (
                 "TG603",
                 format!("{what} is not part of what you were granted"),
-                Some("tidegate grants ls"),
+                Some("tidegate whoami   (the policies go by the groups that it names)"),
             ),
             Self::Malformed => (
                 "TG604",

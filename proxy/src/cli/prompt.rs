@@ -54,7 +54,7 @@ async fn confirmed(
     if !surroundings.interactive {
         return Err(Failure::new(
             Exit::Usage,
-            cli::flag_needed(&connection::cannot(doing), flag),
+            prompts::unasked(&connection::cannot(doing), question, flag),
         ));
     }
     if agreed(question).await {

@@ -271,6 +271,10 @@ async fn add(context: &Context, args: AddArgs) -> Outcome {
 
 async fn set(context: &Context, args: SetArgs) -> Outcome {
     let name = args.name;
+    if let Some(both) = args.group.iter().find(|one| args.no_group.contains(one)) {
+        let trouble = cli::usage::both_ways(name.as_str(), both.as_str());
+        return Err(Failure::new(Exit::Usage, trouble));
+    }
     let doing = doing::change_groups(&name);
     let order = GroupsOrder {
         into: args.group.into_iter().collect(),

@@ -44,6 +44,16 @@ pub fn no_such_login(asked: &Asked<'_>, logins: &[&str]) -> Trouble {
     let again = |login| Asked { login, ..*asked };
     let advice = match logins {
         [] => "tidegate ls".to_owned(),
+        // It is there, and not to be had now: asking again in the same words is no way on.
+        held if held.contains(&login) => {
+            return Trouble::new(
+                format!("cannot ask for {target}"),
+                format!(
+                    "`{target}` has a login `{login}`, and it is not to be had now: where a target is locked, nobody gets in"
+                ),
+                "ask whoever manages targets, or type the same again later",
+            );
+        }
         [one] => again(one).to_string(),
         [first, others @ ..] => format!("{}   (or {})", again(first), others.join(", ")),
     };

@@ -23,8 +23,9 @@ pub enum Refusal {
 const ADD_TARGET: &str = "add target ";
 
 /// How what is done begins where somebody's name is all there is to get wrong.
-const PEOPLE: [&str; 5] = [
+const PEOPLE: [&str; 6] = [
     "remove user ",
+    "change the groups of ",
     "lock ",
     "unlock ",
     "add a key to ",
@@ -57,6 +58,12 @@ pub fn next(doing: &str, refusal: Refusal) -> Option<String> {
         }
         (_, Refusal::Prefix) => {
             "list them:  tidegate requests ls;  tidegate grants ls;  tidegate sessions ls --all".to_owned()
+        }
+        (_, Refusal::NotFound) if doing.contains("lock target ") => {
+            "tidegate target ls".to_owned()
+        }
+        ("approve" | "deny" | "withdraw", Refusal::NotFound) => {
+            "tidegate requests ls --all".to_owned()
         }
         (_, Refusal::NotFound) if PEOPLE.iter().any(|deed| doing.starts_with(deed)) => {
             "tidegate user ls".to_owned()

@@ -1,5 +1,18 @@
 //! What is asked at a terminal, and what is said of what was typed on the command line.
 
+use super::Trouble;
+
+/// Something typed would ask for a yes, with this question, and there is no terminal.
+pub fn unasked(what: &str, question: &str, flag: &str) -> Trouble {
+    let question = question.trim_end().trim_end_matches("[yes/no]").trim_end();
+    let question = question.replace('\n', "\n       ");
+    Trouble::new(
+        what,
+        format!("there is no terminal to ask at:  {question}"),
+        format!("add {flag}"),
+    )
+}
+
 /// The passphrase of a key file.
 pub fn passphrase(path: &str) -> String {
     format!("passphrase of {path}: ")

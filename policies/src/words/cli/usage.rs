@@ -163,6 +163,15 @@ pub fn reason_missing(typed: &str) -> Trouble {
     Trouble::new(NOT_UNDERSTOOD, why, format!("{typed} --reason '…'"))
 }
 
+/// A group is to be come into and left at once.
+pub fn both_ways(name: &str, group: &str) -> Trouble {
+    Trouble::new(
+        format!("cannot change the groups of {name}"),
+        format!("`{group}` stands behind --group and behind --no-group"),
+        format!("tidegate user set {name} --group {group}"),
+    )
+}
+
 /// A flag or a word that the verb does not take.
 pub fn not_taken(verb: &str, word: &str) -> Trouble {
     because(verb, &format!("`tidegate {verb}` takes no `{word}`"))

@@ -85,7 +85,7 @@ async fn host_key(
             return Err(Failure::new(Exit::Unproven, sighting.unconfirmed()));
         }
         if *addr == ssh.addr {
-            let trouble = words::shows_what_is_pinned(name.as_str());
+            let trouble = words::shows_what_is_pinned(name.as_str(), &pinned);
             return Err(Failure::new(Exit::Conflict, trouble));
         }
         return Ok(ssh.host_key.clone());
@@ -203,7 +203,7 @@ async fn met(
     }
     if is_confirmed {
         return if looks && hosts == known {
-            let trouble = words::shows_what_is_pinned(name.as_str());
+            let trouble = words::shows_what_is_pinned(name.as_str(), &shown);
             Err(Failure::new(Exit::Conflict, trouble))
         } else {
             Ok(hosts)
