@@ -156,7 +156,7 @@ mod tests {
         assert!(messages < CHANNEL_QUEUE / 4, "{messages}");
         (0..=messages).for_each(|_each| tally.goes(1));
         assert_eq!(flow.down.waiting(), 0);
-        // Large ones as before: a MiB, and one message more.
+        // Of large ones almost a MiB, as before.
         let messages = (0..CHANNEL_QUEUE).take_while(|_each| is_read(32 * 1024));
         assert_eq!(messages.count(), 31);
     }
