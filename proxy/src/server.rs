@@ -167,9 +167,7 @@ pub async fn serve(
         },
     }));
     upkeep.spawn_on(house.broker.clone().keep_roles(), house.control.handle());
-    let broker = || house.broker.clone();
-    upkeep.spawn_on(upkeep::prove_ledger(broker()), house.control.handle());
-    upkeep.spawn_on(upkeep::write_counted(broker()), house.control.handle());
+    upkeep::of_ledger(&house.broker, &mut upkeep, house.control.handle());
     let doors = doors::Doors::open(&config, &house, &tracker).await?;
     let mut asked = Asked::listen().map_err(Failure::Signal)?;
     doors.accept(&config, &house, listeners, &mut upkeep);
@@ -181,7 +179,7 @@ pub async fn serve(
 
     // What goes on beside the sessions never ends by itself: if some of it does, so do we.
     let ended = tokio::select! {
-        () = asked.to_stop() => Ok(()),
+        () = asked.again() => Ok(()),
         Some(_) = upkeep.join_next() => Err(Failure::Upkeep),
         () = house.broker.blinded() => Err(Failure::Upkeep),
     };
@@ -328,7 +326,7 @@ impl Asked {
     }
 
     /// Comes back each time it is.
-    async fn to_stop(&mut self) {
+    async fn again(&mut self) {
         loop {
             tokio::select! {
                 _ = self.term.recv() => return,
@@ -356,7 +354,7 @@ async fn drain(house: &House, tracker: &TaskTracker, drain_timeout: Duration, as
     let again = async {
         let not_before = now.checked_add(SAME_WORD).unwrap_or(now);
         loop {
-            asked.to_stop().await;
+            asked.again().await;
             if house.broker.clock().instant() >= not_before {
                 return;
             }

@@ -39,10 +39,8 @@ fn a_script_that_refuses_changes_nothing_and_a_target_that_cannot_elevate_is_not
     world.sql("alter role tidegate_admin nocreaterole");
     let test = ["tidegate", "target", "test", "orders"];
     let tested = world.bob().output(&test).expect("it runs");
-    assert!(
-        out(&tested).contains("cannot elevate `alice`"),
-        "{tested:?}"
-    );
+    let said = err(&tested);
+    assert!(said.contains("cannot elevate `alice`"), "{said}");
     world.have_script_run();
     assert_eq!(world.sql(POWERS), "f|f|t");
     let tested = world.bob().output(&test).expect("it runs");
@@ -53,6 +51,6 @@ fn a_script_that_refuses_changes_nothing_and_a_target_that_cannot_elevate_is_not
     // Whoever else is a member would be elevated as well.
     world.sql("create role \"Eve\" login; grant alice to \"Eve\"");
     let tested = world.bob().output(&test).expect("it runs");
-    let said = out(&tested);
+    let said = err(&tested);
     assert!(said.contains("revoke \"alice\" from \"Eve\""), "{said}");
 }

@@ -542,9 +542,9 @@ mod tests {
             file("read", "alice.pub", "No such file or directory"),
             not_confirmed("remove web1"),
             flag_needed("cannot remove web1", "--yes"),
-            unasked(
+            prompts::unasked(
                 "cannot remove web1",
-                "web1 is removed, and 2 sessions end. [y/N] ",
+                "remove web1, and cut 2 sessions? [yes/no] ",
                 "--yes",
             ),
             usage::both_ways("bob", "approvers"),

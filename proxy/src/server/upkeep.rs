@@ -5,7 +5,8 @@ use std::time::Duration;
 use control::Broker;
 use policies::SeverReason;
 use recorder::Recorder;
-use tokio::task;
+use tokio::runtime::Handle;
+use tokio::task::{self, JoinSet};
 use tokio::time::{self, MissedTickBehavior};
 use tracing::{error, info, warn};
 
@@ -89,8 +90,14 @@ async fn patiently<T>(
     None
 }
 
+/// What goes on for the ledger: it is proven, and what was left out of it is told.
+pub(super) fn of_ledger(broker: &Broker, upkeep: &mut JoinSet<()>, on: &Handle) {
+    upkeep.spawn_on(prove_ledger(broker.clone()), on);
+    upkeep.spawn_on(write_counted(broker.clone()), on);
+}
+
 /// Writes down, for ever, how much was left out of the ledger.
-pub(super) async fn write_counted(broker: Broker) {
+async fn write_counted(broker: Broker) {
     let mut ticks = time::interval(SIGNING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -100,7 +107,7 @@ pub(super) async fn write_counted(broker: Broker) {
 }
 
 /// Proves the whole ledger once, and then, for ever, what was added to it.
-pub(super) async fn prove_ledger(broker: Broker) {
+async fn prove_ledger(broker: Broker) {
     broker.prove_ledger().await;
     let mut ticks = time::interval(SIGNING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

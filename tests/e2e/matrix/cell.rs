@@ -225,8 +225,8 @@ fn alone(text: &str, port: &str, name: &str) -> String {
         told.push_str(piece);
         let Some(next) = pieces.peek() else { break };
         let beside = [told.chars().next_back(), next.chars().next()];
-        let part = beside.iter().flatten().any(char::is_ascii_alphanumeric);
-        told.push_str(if part { port } else { name });
+        let is_part = beside.iter().flatten().any(char::is_ascii_alphanumeric);
+        told.push_str(if is_part { port } else { name });
     }
     told
 }

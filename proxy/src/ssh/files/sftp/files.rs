@@ -58,7 +58,11 @@ impl Shut {
         }
         let doubts = [words::untaken, words::unanswered, words::unfinished];
         let doubts = doubts.iter().zip(self.doubtful);
-        notes.extend(doubts.filter_map(|(say, bytes)| (bytes > 0).then(|| say(bytes))));
+        notes.extend(
+            doubts
+                .filter(|&(_say, bytes)| bytes > 0)
+                .map(|(say, bytes)| say(bytes)),
+        );
         for (way, digest) in ["read", "written"].into_iter().zip(&self.as_passed) {
             notes.extend(digest.iter().map(|digest| words::as_passed(way, digest)));
         }
