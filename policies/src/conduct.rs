@@ -85,18 +85,7 @@ impl Usage {
             _ => needs(deed).iter().all(has),
         };
         if !within {
-            let said = if bound {
-                self.allow_bound(deed)
-            } else {
-                self.allow(deed)
-            };
-            return Err(match said {
-                Ok(()) if bound => Denial::Forbidden {
-                    policy: String::new(),
-                    reason: FILES_ALONE.to_owned(),
-                },
-                said => beside_terms(said),
-            });
+            return Err(self.beside_terms(deed, bound));
         }
         let is_free = self.policies.statement_rules() == StatementRules::Absent;
         if is_free && matches!(deed, Deed::Statement(_)) {
@@ -108,6 +97,21 @@ impl Usage {
         } else {
             self.allow(deed)
         }
+    }
+
+    /// The no to what a permit does not name, by what kept it from naming it, where that is known.
+    fn beside_terms(&self, deed: &Deed, bound: bool) -> Denial {
+        if !bound {
+            return beside_terms(self.allow(deed));
+        }
+        let touches_any = matches!(deed, Deed::Shell | Deed::Exec { .. });
+        if touches_any && self.allow(deed).is_ok() {
+            return Denial::Forbidden {
+                policy: String::new(),
+                reason: FILES_ALONE.to_owned(),
+            };
+        }
+        beside_terms(self.allow_bound(deed))
     }
 }
 

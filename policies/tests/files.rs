@@ -202,7 +202,6 @@ fn whom_some_files_are_closed_to_has_no_shell_and_no_other_commands() {
     assert_eq!(does(&eased, &exec("cat /etc/passwd")), Ok(()));
 }
 
-/// Where the account's home is, only the target knows.
 #[test]
 fn whoever_may_not_is_told_by_which_rule() {
     let only_look = r#"@id("look-only") @reason("People only look.")
@@ -234,6 +233,7 @@ fn whoever_may_not_is_told_by_which_rule() {
     );
 }
 
+/// Where the account's home is, only the target knows.
 #[test]
 fn a_forbid_holds_for_the_other_names_that_a_file_may_have_by_its_home() {
     let closed = shipped_and(
