@@ -124,8 +124,12 @@ async fn find(at: &HostPort) -> io::Result<Vec<SocketAddr>> {
         return Ok(vec![SocketAddr::new(address, at.port)]);
     }
     let (host, port) = (at.host.clone(), at.port);
-    let look = || async move { Ok(lookup_host((host, port)).await?.collect()) };
-    NAMES.find(&at.host, look).await
+    let look = || async move { Ok(lookup_host((host, port)).await?.collect::<Vec<_>>()) };
+    let mut found = NAMES.find(&at.host, look).await?;
+    for address in &mut found {
+        address.set_port(at.port);
+    }
+    Ok(found)
 }
 
 async fn connect(addr: SocketAddr, limit: Duration) -> io::Result<TcpStream> {

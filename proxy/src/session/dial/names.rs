@@ -4,13 +4,15 @@
 //! minute, whoever has given up meanwhile. Without a bound those who come again and again for one such name would take all
 //! of these threads, and nobody would find any other server, nor would a recording be sealed, which takes such a thread too.
 //!
-//! Remembers no address: each who asks has the resolver asked for them.
+//! Whoever waits takes what a lookup finds that ends meanwhile: where a resolver takes seconds, those who come at once hear
+//! at once. Nothing is remembered beyond that: what was found before somebody came is not for them.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// How many lookups of one name there may be at once: a resolver that answers takes milliseconds, and a runtime has 512 threads
 /// for all that waits (`max_blocking_threads` of tokio).
@@ -22,31 +24,51 @@ pub(super) static NAMES: Names = Names::new();
 /// Names that are looked up, and whose turn it is.
 #[derive(Debug)]
 pub(super) struct Names {
-    turns: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    rows: Mutex<BTreeMap<String, Arc<Row>>>,
+}
+
+/// Those who wait for one name.
+#[derive(Debug)]
+struct Row {
+    turns: Arc<Semaphore>,
+    /// What was found last. The ports are those of whoever asked.
+    found: watch::Sender<Vec<SocketAddr>>,
 }
 
 impl Names {
     const fn new() -> Self {
         Self {
-            turns: Mutex::new(BTreeMap::new()),
+            rows: Mutex::new(BTreeMap::new()),
         }
     }
 
-    /// Looks a name up when it is its turn. A lookup that has begun goes on, and counts, until it ends by itself.
+    /// Looks a name up when it is its turn, or hears what somebody else's lookup found meanwhile, with other ports. A
+    /// lookup that has begun goes on, and counts, until it ends by itself.
     ///
     /// # Errors
     ///
     /// What the lookup says.
-    pub(super) async fn find<T, F>(&self, name: &str, look: impl FnOnce() -> F) -> io::Result<T>
+    pub(super) async fn find<F>(
+        &self,
+        name: &str,
+        look: impl FnOnce() -> F,
+    ) -> io::Result<Vec<SocketAddr>>
     where
-        T: Send + 'static,
-        F: Future<Output = io::Result<T>> + Send + 'static,
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
-        let turn = self.turns_of(name).acquire_owned().await;
-        let turn = turn.map_err(io::Error::other)?;
+        let row = self.row(name);
+        let mut news = row.found.subscribe();
+        let turn = tokio::select! {
+            biased;
+            Ok(()) = news.changed() => return Ok(news.borrow().clone()),
+            turn = Arc::clone(&row.turns).acquire_owned() => turn.map_err(io::Error::other)?,
+        };
         let looking = look();
         let looked = tokio::spawn(async move {
             let found = looking.await;
+            if let Ok(found) = &found {
+                row.found.send_replace(found.clone());
+            }
             drop(turn);
             found
         });
@@ -54,12 +76,16 @@ impl Names {
     }
 
     /// Those who wait for this name. Names that nobody waits for are forgotten.
-    fn turns_of(&self, name: &str) -> Arc<Semaphore> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_name, turns| Arc::strong_count(turns) > 1);
-        let fresh = || Arc::new(Semaphore::new(AT_ONCE));
-        let turns = turns.entry(name.to_ascii_lowercase());
-        Arc::clone(turns.or_insert_with(fresh))
+    fn row(&self, name: &str) -> Arc<Row> {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.retain(|_name, row| Arc::strong_count(row) > 1);
+        let fresh = || {
+            Arc::new(Row {
+                turns: Arc::new(Semaphore::new(AT_ONCE)),
+                found: watch::Sender::new(Vec::new()),
+            })
+        };
+        Arc::clone(rows.entry(name.to_ascii_lowercase()).or_insert_with(fresh))
     }
 }
 
@@ -72,6 +98,10 @@ mod tests {
 
     use super::*;
 
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 7], port))
+    }
+
     /// How many lookups are begun for a hundred who come one after the other and give up, where none ends before this
     /// long.
     async fn begun(names: &Names, name: &str, takes: Duration) -> usize {
@@ -81,7 +111,7 @@ mod tests {
                 begun.fetch_add(1, Ordering::Relaxed);
                 async move {
                     time::sleep(takes).await;
-                    Ok(())
+                    Ok(vec![at(0)])
                 }
             };
             let limit = Duration::from_secs(1);
@@ -101,15 +131,35 @@ mod tests {
         assert_eq!(begun(&names, "silent.example", quick).await, 100);
     }
 
+    /// A resolver whose first server is dead takes five seconds, and a target's limit is ten.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_at_once_hears_at_once() {
+        let names = Arc::new(Names::new());
+        let limit = Duration::from_secs(6);
+        let mut asking = tokio::task::JoinSet::new();
+        for _each in 0..200 {
+            let names = Arc::clone(&names);
+            let look = || async {
+                time::sleep(Duration::from_secs(5)).await;
+                Ok(vec![at(22)])
+            };
+            asking
+                .spawn(async move { time::timeout(limit, names.find("web.example", look)).await });
+        }
+        let answers = asking.join_all().await;
+        let found = |answer: &Result<io::Result<Vec<_>>, _>| matches!(answer, Ok(Ok(found)) if *found == [at(22)]);
+        assert_eq!(answers.iter().filter(|answer| found(answer)).count(), 200);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn names_that_nobody_waits_for_are_forgotten() {
         let names = Names::new();
-        for number in 0..100 {
-            let name = format!("host{number}.example");
-            let found = names.find(&name, || async move { Ok(number) });
-            assert_eq!(found.await.expect("it is found"), number);
+        for port in 0..100 {
+            let name = format!("host{port}.example");
+            let found = names.find(&name, || async move { Ok(vec![at(port)]) });
+            assert_eq!(found.await.expect("it is found"), [at(port)]);
         }
-        let kept = names.turns.lock().expect("nobody panicked").len();
+        let kept = names.rows.lock().expect("nobody panicked").len();
         assert_eq!(kept, 1);
     }
 }
