@@ -60,7 +60,7 @@ pub const WAITING_MAX: i64 = 1024 * 1024;
 const UNREAD_MAX: Duration = Duration::from_secs(5);
 
 /// How many bytes more than usual are read while the client waits for an answer: what an sshd may have
-/// on its way, of two windows.
+/// on its way, of two windows, in large messages.
 const ANSWER_MAX: i64 = 2 * WINDOW as i64;
 
 /// What a message takes besides its bytes, rounded up: its place in russh's queue (80 bytes in 0.65.1) and what holds

@@ -11,7 +11,7 @@ const WAITING_MAX: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Early {
     messages: usize,
-    /// Whether the session has begun, or it is known that none does.
+    /// Whether the session has begun.
     is_over: bool,
 }
 
@@ -33,8 +33,15 @@ impl Door {
     ///
     /// When too many wait for a session to begin.
     pub(super) fn comes(&mut self) -> Result<(), DoorError> {
-        let permitted = &self.permitted;
-        let fits = self.early.takes(|| permitted.borrow().is_some());
+        let (permitted, jumps) = (&self.permitted, self.roster.jumps);
+        // A no is no beginning: whoever is refused is told so, and nobody takes what they send.
+        let fits = self.early.takes(|| {
+            jumps
+                || permitted
+                    .borrow()
+                    .as_ref()
+                    .is_some_and(|named| !named.is_empty())
+        });
         fits.then_some(()).ok_or(DoorError::Flood)
     }
 }
