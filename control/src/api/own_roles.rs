@@ -55,7 +55,7 @@ pub(super) async fn looked_at(
         .iter()
         .partition(|login| endpoint.elevations.contains_key(*login));
     let names = |logins: &[&Login]| logins.iter().map(ToString::to_string).collect();
-    let mut tried = Vec::new();
+    let (mut tried, mut looked_at) = (Vec::new(), 0_usize);
     if care == Care::Thorough {
         let trying = async {
             for &login in own.iter().take(TRIED_MAX) {
@@ -68,6 +68,7 @@ pub(super) async fn looked_at(
                 .take(TRIED_MAX)
             {
                 elevated((house, caller), target, (keeper, login, account)).await?;
+                looked_at = looked_at.saturating_add(1);
             }
             Ok(())
         };
@@ -76,11 +77,14 @@ pub(super) async fn looked_at(
             return found;
         }
     }
+    let accounts = lent.iter().map(|login| borrowers(endpoint, login).count());
+    let accounts: usize = accounts.sum();
     let untried: Vec<&Login> = own.iter().copied().skip(tried.len()).collect();
     let rehearsed = Rehearsed {
         tried: names(&tried),
         untried: names(&untried),
         lent: names(&lent),
+        unlooked: looked_at < accounts,
     };
     let good = words::keeper_good(of, keeper.as_str(), &rehearsed);
     let strays: Vec<&str> = strays.iter().map(Login::as_str).take(STRAYS_MAX).collect();

@@ -57,8 +57,15 @@ pub enum Unfit {
     Members {
         /// Which.
         role: String,
-        /// Who, as SQL names them.
+        /// Who.
         members: String,
+        /// The statements that end that.
+        taken: String,
+    },
+    /// Tidegate's own role may not make others members of it.
+    Ungiven {
+        /// The group.
+        group: String,
     },
     /// Who is lent it could let others to more, for good.
     Administers {
@@ -92,11 +99,15 @@ impl Unfit {
             Self::Superuser { role } => {
                 format!("`{role}` is a superuser there, which is neither lent nor elevated")
             }
-            Self::Members { role, members } => {
-                format!(
-                    "others are members of `{role}` and would be elevated with it: {members}; take them out, as a superuser there:  revoke {} from {members};",
-                    ident(role)
-                )
+            Self::Members {
+                role,
+                members,
+                taken,
+            } => format!(
+                "others are members of `{role}` and would be elevated with it: {members}; take them out, as a superuser there:  {taken};"
+            ),
+            Self::Ungiven { group } => {
+                format!("tidegate's own role may not make anybody a member of `{group}` there")
             }
             Self::Administers { group, lets, taken } => format!(
                 "`{group}` can make others members of what it administers, who would stay so: {lets}; as a superuser there:  {taken};"
@@ -120,7 +131,7 @@ pub fn unmade(target: &str, (role, group): (&str, &str), why: &str) -> Finding {
             "it could not be made a member of {group} at {target}, so nobody gets in by its grant: {why}"
         ),
         hint: Some(format!(
-            "what it says, if it says so; else  tidegate target script {target} | psql …  as a superuser there; its pg_hba.conf lets the admin role in to every database"
+            "do what it says, where it says something; else  tidegate target script {target} | psql …  as a superuser there; its pg_hba.conf lets the admin role in to every database"
         )),
     }
 }
@@ -134,7 +145,7 @@ pub fn stuck(target: &str, (role, group): (&str, &str), why: &str, tries: u32) -
             "its grant is over, and in {tries} tries its membership of {group} at {target} could not be ended with all that it does: {why}"
         ),
         hint: Some(format!(
-            "it is tried again each minute; as a superuser there:  revoke \"{group}\" from \"{role}\";  and end its server processes"
+            "it is tried again each minute; as a superuser there, with the admin role that  tidegate target show {target}  names:  revoke \"{group}\" from \"{role}\" granted by ADMIN;  and end its server processes"
         )),
     }
 }
@@ -234,6 +245,11 @@ mod tests {
             Unfit::Members {
                 role: role(),
                 members: "mallory".to_owned(),
+                taken: "revoke alice from mallory".to_owned(),
+            }
+            .sentence(),
+            Unfit::Ungiven {
+                group: "app_admin".to_owned(),
             }
             .sentence(),
             Unfit::Administers {

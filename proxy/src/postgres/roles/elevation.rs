@@ -37,6 +37,10 @@ struct Seen {
     membership: Held,
     /// Who else is a member of the role.
     members: String,
+    /// The statements that end that.
+    taken: String,
+    /// Whether we may make others members of the group.
+    gives: bool,
     /// The server's major version.
     version: u32,
 }
@@ -59,8 +63,8 @@ pub(crate) async fn look(
     let seen = seen(&mut admin, &plan.place).await?;
     fits(plan, seen.as_ref())?;
     lets_nobody_in(&mut admin, &plan.place).await?;
-    let trial = membership::try_to_give(&plan.place, admin.version());
-    admin.run(trial).await?;
+    // Whoever may not become it could not end what it does either.
+    admin.run(membership::become_it(&plan.place.role())).await?;
     admin.leave().await;
     Ok(())
 }
@@ -108,9 +112,16 @@ fn fits(plan: &RolePlan, seen: Option<&Seen>) -> Result<(), AdminError> {
         let version = seen.version;
         return refuse(Unfit::Old { version });
     }
+    if !seen.gives {
+        return refuse(Unfit::Ungiven { group });
+    }
     if !seen.members.is_empty() {
-        let members = seen.members.clone();
-        return refuse(Unfit::Members { role, members });
+        let (members, taken) = (seen.members.clone(), seen.taken.clone());
+        return refuse(Unfit::Members {
+            role,
+            members,
+            taken,
+        });
     }
     if seen.membership.ours && !plan.shared {
         return refuse(Unfit::Unknown { role, group });
@@ -226,6 +237,8 @@ async fn seen(admin: &mut Admin, place: &RolePlace) -> Result<Option<Seen>, Admi
             able: told(row, 4),
         },
         members: text(row, 5),
+        taken: text(row, 6),
+        gives: told(row, 7),
         version: admin.version(),
     }))
 }

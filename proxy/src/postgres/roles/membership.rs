@@ -22,32 +22,39 @@ const ADMINISTERED_MAX: usize = 5;
 
 /// What there is: whether the role may log in, is a superuser, whether the group is one (nothing where it is
 /// missing), whether the membership is there by our hand, whether the role can do what the group can, and who
-/// else is a member of the role. No row where there is no such role.
+/// else is a member of the role, with the statements that end that, and whether we may give the group. No row where there is no such role.
 pub(super) fn look(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| literal(name.as_str()));
     // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
     // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member; who makes
     // a role has it there, and gains nothing by that where they have it on the group, too.
-    let (able, harmless) = if version >= GRANTORS_FROM {
+    // From 16 on a membership is one for each grantor, and REVOKE is about the one that it names.
+    let (able, whose, harmless, giver) = if version >= GRANTORS_FROM {
         (
             "USAGE",
+            "pg_catalog.format(' granted by %I cascade', (select o.rolname from pg_catalog.pg_roles o where o.oid = x.grantor))",
             "exists (select from pg_catalog.pg_auth_members y \
              where y.roleid = g.oid and y.member = m.oid and y.admin_option) \
              or not (x.inherit_option or x.set_option or x.admin_option)",
+            "false",
         )
     } else {
-        ("MEMBER", "m.rolcreaterole")
+        ("MEMBER", "''", "m.rolcreaterole", "o.rolcreaterole")
     };
     format!(
         "select a.rolcanlogin, a.rolsuper, g.rolsuper, \
          exists (select from pg_catalog.pg_auth_members x join pg_catalog.pg_roles o on o.oid = x.grantor \
          where x.roleid = g.oid and x.member = a.oid and o.rolname = {admin}), \
          coalesce(pg_catalog.pg_has_role(a.oid, g.oid, '{able}'), false), \
-         (select pg_catalog.string_agg(pg_catalog.quote_ident(m.rolname), ', ' order by m.rolname) \
+         t.members, t.taken, \
+         (select {giver} or pg_catalog.pg_has_role(o.oid, g.oid, 'MEMBER WITH ADMIN OPTION') \
+         from pg_catalog.pg_roles o where o.rolname = {admin}) \
+         from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} cross join lateral (\
+         select pg_catalog.string_agg(distinct m.rolname, ', ') as members, \
+         pg_catalog.string_agg(pg_catalog.format('revoke %I from %I', a.rolname, m.rolname) || {whose}, '; ' order by m.rolname) as taken \
          from pg_catalog.pg_auth_members x join pg_catalog.pg_roles m on m.oid = x.member \
-         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})) \
-         from pg_catalog.pg_roles a left join pg_catalog.pg_roles g on g.rolname = {group} \
+         where x.roleid = a.oid and m.rolname <> {admin} and not (m.rolsuper or {harmless})) t \
          where a.rolname = {account}"
     )
 }
@@ -109,24 +116,18 @@ pub(super) fn strays(place: &RolePlace, declared: &[&Login]) -> String {
     )
 }
 
-/// Gives the membership as [`give`] does, and has nothing of it stay.
-pub(super) fn try_to_give(place: &RolePlace, version: u32) -> String {
-    format!("begin; {}; rollback", giving(place, version))
+/// Becomes the role and nothing else.
+pub(super) fn become_it(account: &Login) -> String {
+    format!(
+        "begin; set local role {}; rollback",
+        ident(account.as_str())
+    )
 }
 
 /// Gives the membership, and gives back what `survey` finds then, in one transaction. We become the role
 /// before: what we could not end is not begun. Nothing is given once the server's clock has passed `by`, when
 /// nobody waits for it.
 pub(super) fn give(place: &RolePlace, survey: &str, (version, by): (u32, Deadline)) -> String {
-    format!(
-        "begin; {}; {survey}; {}; commit",
-        giving(place, version),
-        by.guard()
-    )
-}
-
-/// Whoever may not become it could not end what it does either.
-fn giving(place: &RolePlace, version: u32) -> String {
     let [account, group, admin] =
         [&place.role(), &place.group, &place.admin].map(|name| ident(name.as_str()));
     let how = if version >= GRANTORS_FROM {
@@ -134,7 +135,11 @@ fn giving(place: &RolePlace, version: u32) -> String {
     } else {
         String::new()
     };
-    format!("set local role {account}; set local role none; grant {group} to {account}{how}")
+    format!(
+        "begin; set local role {account}; set local role none; \
+         grant {group} to {account}{how}; {survey}; {}; commit",
+        by.guard()
+    )
 }
 
 /// Takes back the membership that is there by our hand. Before 16 there is only one, whoever gave it: that it

@@ -15,6 +15,8 @@ pub struct Rehearsed {
     pub untried: Vec<String>,
     /// To these, people's own roles are elevated, which nobody but they goes in as.
     pub lent: Vec<String>,
+    /// Whether it was not looked at for all of those roles that they can be.
+    pub unlooked: bool,
 }
 
 /// A target answers and lets tidegate in as the one that makes the roles or accounts of grants.
@@ -31,6 +33,7 @@ pub fn keeper_good(
         tried,
         untried,
         lent,
+        unlooked,
     } = rehearsed;
     let part = |names: &[String], before: &str, behind: &str| match names {
         [] => String::new(),
@@ -53,7 +56,11 @@ pub fn keeper_good(
         part(
             lent,
             "; whether whoever is elevated to",
-            "gets in as themselves was not tried",
+            if *unlooked {
+                "can be, and gets in, was not tried for all of them"
+            } else {
+                "gets in as themselves was not tried"
+            },
         ),
     ]
     .concat();
@@ -87,7 +94,7 @@ pub fn not_elevated(
             "it lets tidegate in as `{keeper}`, which cannot elevate `{account}` there for a grant for `{login}`: {why}"
         ),
         format!(
-            "what it says, if it says so; else  tidegate target script {target} | psql …  as a superuser there"
+            "do what it says, where it says something; else  tidegate target script {target} | psql …  as a superuser there"
         ),
     )
 }
@@ -187,6 +194,7 @@ mod tests {
             tried: names(&["app_ro"]),
             untried: names(&["app_rw"]),
             lent: names(&["app_admin"]),
+            unlooked: true,
         };
         let of = ("orders", "tidegate_admin");
         let shut = |said| own_role_shut(of.0, (of.1, "app_ro", "app_ro"), said);
