@@ -1,7 +1,7 @@
 //! What a message carries besides what its frame has a place for.
 //!
-//! A target that is of one mind with the client could be told anything with it, unseen: so what is not as drivers send
-//! it is written down. Result formats of text and binary are how rows are written, and rows are not kept.
+//! A target that is of one mind with the client could be told anything with it, unseen: so what says more than a
+//! driver has to is written down. Result formats of text and binary are how rows are written, and rows are not kept.
 
 use aws_lc_rs::digest;
 use policies::hex;
@@ -30,11 +30,11 @@ impl Extras<'_> {
     /// What is told of it, where there is anything to tell, of the message of this number.
     pub(super) fn told<'n>(&self, id: u64) -> impl Iterator<Item = Noted<'n>> + use<'n> {
         let formats = [
-            (Formatted::Values, self.values),
-            (Formatted::Results, self.results),
+            (Formatted::Values, self.values, usize::MAX),
+            (Formatted::Results, self.results, COLUMNS_MAX),
         ];
-        let formats = formats.map(|(of, codes)| {
-            let text = is_odd(codes).then(|| formats_of(id, of, codes))?;
+        let formats = formats.map(|(of, codes, most)| {
+            let text = is_odd(codes, most).then(|| formats_of(id, of, codes))?;
             Some(Noted::Told("formats", text))
         });
         let rows = (self.rows != 0).then(|| Noted::Told("rows", extras::limited(id, self.rows)));
@@ -52,10 +52,10 @@ pub(super) fn given_up(id: u64, said: &[u8]) -> Option<Noted<'static>> {
     Some(Noted::Told("copy-fail", extras::given_up(id, &text)))
 }
 
-/// Whether there are formats that a server does not have, or more of them than columns.
-fn is_odd(codes: &[u8]) -> bool {
+/// Whether there are formats that a server does not have, or more of them than there can be.
+fn is_odd(codes: &[u8], most: usize) -> bool {
     let is_known = |code: &[u8]| matches!(code, [0, 0 | 1]);
-    codes.len() > COLUMNS_MAX.saturating_mul(2) || !codes.chunks(2).all(is_known)
+    codes.len() > most.saturating_mul(2) || !codes.chunks(2).all(is_known)
 }
 
 fn formats_of(id: u64, of: Formatted, codes: &[u8]) -> String {
@@ -73,6 +73,7 @@ mod tests {
     #[test]
     fn formats_are_told_where_no_server_has_them() {
         let many = [0; 2 * COLUMNS_MAX];
+        assert!(!is_odd(&[0; 8 * COLUMNS_MAX], usize::MAX));
         for (codes, want) in [
             (&b""[..], false),
             (b"\0\0\0\x01\0\x01", false),
@@ -81,7 +82,7 @@ mod tests {
             (b"\x01\0", true),
             (&[0; 2 * COLUMNS_MAX + 2], true),
         ] {
-            assert_eq!(is_odd(codes), want, "{}", codes.len());
+            assert_eq!(is_odd(codes, COLUMNS_MAX), want, "{}", codes.len());
         }
     }
 

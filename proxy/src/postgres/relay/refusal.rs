@@ -287,11 +287,16 @@ where
             Some(Why::Call) => self.note_call()?,
         }
         if !is_sure {
-            self.tap.skip();
-            self.gate.dropped();
-            self.hold.dropping = true;
+            self.leave_batch();
         }
         Ok(Step::Moved)
+    }
+
+    /// Drops the rest of the client's batch: a Bind of it would be of something else.
+    pub(super) fn leave_batch(&mut self) {
+        self.tap.skip();
+        self.gate.dropped();
+        self.hold.dropping = true;
     }
 
     /// Reads more of the refused message.

@@ -268,13 +268,18 @@ where
         Ok(())
     }
 
-    /// The target would drop it: so do we, without an answer.
+    /// The target would drop it: so do we, without an answer. Where that is not certain, a part of a batch takes the rest
+    /// of it along.
     fn withdraw_held(&mut self, header: Header) -> Result<(), Closed> {
+        let is_sure = self.tap.pipeline().surely_skipping();
         let (id, _recorded) = self.record_held(header, None)?;
         self.tap.drops(id);
         let length = usize::try_from(header.body).unwrap_or(usize::MAX);
         let end = length.min(self.up.unread.len());
         self.up.unread.drain(..end);
+        if !is_sure && header.kind != b'Q' {
+            self.leave_batch();
+        }
         Ok(())
     }
 

@@ -71,7 +71,16 @@ async fn a_refused_query_is_answered_where_the_target_drops_what_comes() {
 /// Where the target does not drop it after all, a Bind behind a refused Parse would be of the statement before.
 #[tokio::test]
 async fn a_refused_parse_takes_its_batch_along() {
-    let mut stage = guarded();
+    takes_its_batch_along(guarded()).await;
+}
+
+/// So it is with one that would have had to wait for a second person.
+#[tokio::test]
+async fn a_parse_that_is_withdrawn_takes_its_batch_along() {
+    takes_its_batch_along(seconds::guarded([])).await;
+}
+
+async fn takes_its_batch_along(mut stage: Stage) {
     let ((), closed) = stage
         .play(async |client, target| {
             let begun = [parse("", "select 1"), framed(b'H', b"")].concat();
