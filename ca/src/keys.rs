@@ -265,7 +265,7 @@ impl Keys {
         let made = Self::fill(&aside, passphrase, now, rng)
             .and_then(|()| fs::rename(&aside, dir).map_err(failed(dir)));
         if made.is_err() {
-            // It would be in the way of the next attempt. What cannot be removed is named by that.
+            // It would be in the way of the next attempt. What cannot be removed, that one names.
             drop(fs::remove_dir_all(&aside));
         }
         made?;

@@ -105,7 +105,7 @@ impl Usage {
             return beside_terms(self.allow(deed));
         }
         let touches_any = matches!(deed, Deed::Shell | Deed::Exec { .. });
-        if touches_any && self.allow(deed).is_ok() {
+        if touches_any && self.allow(deed).is_ok() && self.allow_bound(deed).is_err() {
             return Denial::Forbidden {
                 policy: String::new(),
                 reason: FILES_ALONE.to_owned(),

@@ -53,26 +53,38 @@ pub(crate) async fn login(context: &Context, args: &LoginArgs) -> Outcome {
     let applicant = applicant()?;
     let tried = candidates(&context.surroundings, args.identity.as_deref()).await?;
     let count = tried.len();
+    let mut refused = 0_usize;
+    let mut unshown = None;
     for candidate in tried {
         let signer = match candidate.open(&context.surroundings).await {
             Ok(signer) => signer,
             Err(failure) if count == 1 => return Err(failure),
             Err(locked) => {
                 passed_over(context, &locked);
+                unshown = Some(locked);
                 continue;
             }
         };
         match prove((&client, &ca), &signer, &applicant, args.ttl).await {
             Ok(logged_in) => return keep(context, &url, &ca_pem, &applicant, logged_in),
-            Err(Unproven::Unsigned(failure)) if count > 1 => passed_over(context, &failure),
-            Err(Unproven::Refused(failure)) if failure.exit == Exit::NotLoggedIn => {}
+            Err(Unproven::Unsigned(failure)) if count > 1 => {
+                passed_over(context, &failure);
+                unshown = Some(failure);
+            }
+            Err(Unproven::Refused(failure)) if failure.exit == Exit::NotLoggedIn => {
+                refused = refused.saturating_add(1);
+            }
             Err(Unproven::Unsigned(failure) | Unproven::Refused(failure)) => return Err(failure),
         }
     }
-    Err(Failure::new(
-        Exit::NotLoggedIn,
-        cli::no_key_accepted(&url, count),
-    ))
+    match unshown {
+        // The bastion was shown none, so it took none.
+        Some(failure) if refused == 0 => Err(failure),
+        Some(_) | None => Err(Failure::new(
+            Exit::NotLoggedIn,
+            cli::no_key_accepted(&url, refused),
+        )),
+    }
 }
 
 /// Says why a key was not tried, where there are others.

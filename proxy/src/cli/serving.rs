@@ -86,11 +86,14 @@ pub(crate) async fn run(printer: Printer, verb: ServingVerb, state_dir: Option<&
     }
 }
 
-/// The environment. Of what is no text in it, each odd byte becomes a sign that stands in no name of ours: it is for
-/// other programs, and no reason not to start.
+/// The environment. What is no text in it is for other programs, and no reason not to start. A value of ours that is none
+/// becomes one with a NUL, which no setting takes: it must not be read as another.
 fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |text: OsString| text.to_string_lossy().into_owned();
-    env::vars_os().map(move |(name, value)| (text(name), text(value)))
+    let text = |text: OsString, odd: &str| match text.into_string() {
+        Ok(text) => text,
+        Err(other) => [&other.to_string_lossy(), odd].concat(),
+    };
+    env::vars_os().map(move |(name, value)| (text(name, ""), text(value, "\0")))
 }
 
 async fn made(printer: Printer, args: &init::Args) -> Outcome {

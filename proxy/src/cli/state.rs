@@ -128,7 +128,7 @@ impl State {
     }
 
     /// Waits until nobody else writes here, and holds the place until it is dropped: of two logins at once the key of
-    /// one would lie beside the certificate of the other. Where the file system has no locks, as before there were any.
+    /// one would lie beside the certificate of the other. Where the file system has no locks there is no turn.
     fn turn(&self) -> Option<File> {
         let dir = File::open(&self.dir).ok()?;
         dir.lock().ok().map(|()| dir)
