@@ -71,6 +71,13 @@ impl Session {
                 tap.target_sent(&message, Duration::ZERO, &mut noted)
             }
         });
+        // What is copied is taken in as it comes, also of a message whose end has not come.
+        let begins = held.get(scanner.copied()).unwrap_or_default();
+        if came.is_ok() && from_client {
+            tap.client_copied(begins);
+        } else if came.is_ok() {
+            tap.target_copied(begins);
+        }
         for frame in noted.iter().map(Noted::frame) {
             self.sent = self.sent.max(in_order(&frame, self.sent));
             self.told.push(format!("{frame:?}"));

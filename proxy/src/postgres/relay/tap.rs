@@ -238,12 +238,12 @@ impl Tap {
     }
 
     /// Takes a part of a message of copied data that goes on, from the client.
-    pub(super) fn client_copied(&mut self, data: &[u8]) {
+    pub(crate) fn client_copied(&mut self, data: &[u8]) {
         self.copies.takes(Way::In, data);
     }
 
     /// Takes a part of a message of copied data that goes on, from the target.
-    pub(super) fn target_copied(&mut self, data: &[u8]) {
+    pub(crate) fn target_copied(&mut self, data: &[u8]) {
         if !data.is_empty() {
             self.copies_out();
             self.copies.takes(Way::Out, data);
