@@ -1,7 +1,6 @@
 //! What else is so where access ends, beside what `contract` says of every ending: the work that is undone, a client
 //! that does not listen, a machine that has run out of something.
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
