@@ -9,6 +9,7 @@ pub(in crate::ssh) mod exit;
 mod late;
 pub mod line;
 mod notice;
+pub mod opening;
 mod passing;
 mod picture;
 pub mod prelude;

@@ -21,7 +21,7 @@ use super::backlog::{Backlog, Item};
 use super::burst::Burst;
 use super::down::Down;
 use super::exit::EXIT_REFUSED;
-use super::line::Opening;
+use super::opening::Opening;
 use super::passing::Ended;
 use super::prelude::{Asked, Prelude, Program};
 use super::requests::{Answer, Request, Stage};

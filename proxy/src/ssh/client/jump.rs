@@ -35,7 +35,7 @@ use crate::session::GREETING_LIMIT;
 use crate::session::incoming::Incoming;
 use crate::ssh::Ssh;
 use crate::ssh::channel::exit::{EXIT_REFUSED, EXIT_USAGE};
-use crate::ssh::channel::line::Opening;
+use crate::ssh::channel::opening::Opening;
 use crate::ssh::flow::Tally;
 use crate::ssh::transit::{Company, Outer, Transit};
 

@@ -18,7 +18,7 @@ use super::door::Door;
 use super::stalled_kex::Wire;
 use crate::session::protocol::Front;
 use crate::ssh::channel::exit::{EXIT_GONE, EXIT_REFUSED};
-use crate::ssh::channel::line::Opening;
+use crate::ssh::channel::opening::Opening;
 use crate::ssh::channel::tallies::Tallies;
 use crate::ssh::channel::voice::Voices;
 use crate::ssh::flow::Flow;
