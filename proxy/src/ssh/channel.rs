@@ -6,6 +6,7 @@ mod burst;
 mod down;
 mod echo;
 pub(in crate::ssh) mod exit;
+mod intake;
 mod late;
 pub mod line;
 mod notice;

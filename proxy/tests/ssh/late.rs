@@ -1,6 +1,7 @@
 //! What the other end opens late: where the rules were withdrawn meanwhile, it does not begin.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::Capability;
 use russh::keys::{Certificate, PublicKeyOrCertificate};
@@ -259,6 +260,33 @@ fn a_channel_that_the_target_opens_after_its_client_was_told_no_is_closed() {
     assert_eq!(said, Some((Some(126), vec!["closed"])));
 }
 
+/// While the target owes a channel, more messages than a queue of russh's has places. A full one would hold up whatever the
+/// client says, on other channels as well.
+#[test]
+fn what_is_sent_while_the_target_owes_a_channel_holds_nothing_up() {
+    /// How many bytes, one by one.
+    const MANY: usize = 66_000;
+    /// Before the target is given up.
+    const LIMIT: Duration = Duration::from_secs(9);
+    let (world, mut target, _runtime) = world("late-flood");
+    let said = world.speak(async |client| {
+        let line = client.channel_open_session().await.unwrap();
+        line.exec(true, "id").await.unwrap();
+        target.asked("session").await;
+        let (_read, write) = line.split();
+        let sending = async {
+            for _each in 0..MANY {
+                write.data_bytes(&b"x"[..]).await.unwrap();
+            }
+            client.channel_open_session().await.is_ok()
+        };
+        let answered = tokio::time::timeout(LIMIT, sending).await;
+        target.go.send_replace(true);
+        (answered.ok(), target.up_to("exec").await)
+    });
+    assert_eq!(said, Some((Some(true), vec!["exec"])));
+}
+
 #[test]
 fn a_connection_is_not_carried_that_the_target_makes_too_late() {
     let (world, mut target, _runtime) = world("late-connect");
@@ -291,7 +319,7 @@ fn nobody_comes_in_whom_the_client_takes_too_late() {
             client.goes_on_without_rules(&world);
             target.told.recv().await
         };
-        let limit = std::time::Duration::from_secs(20);
+        let limit = Duration::from_secs(20);
         tokio::time::timeout(limit, speaking).await
     });
     assert_eq!(kept_out.unwrap(), Some("kept out"));

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use russh::Channel;
 use russh::client::Msg;
-use tokio::time;
+use tokio::{select, time};
 
+use super::passing::Ended;
 use crate::ssh::flow::Tally;
 use crate::ssh::relay::Link;
 
@@ -27,21 +28,41 @@ pub(super) struct Late {
     opening: Pin<Box<dyn Future<Output = Opened> + Send + Sync>>,
 }
 
-/// Has the target open a channel. Where that takes too long, what comes of it is `late`.
-pub(super) async fn open(link: &Arc<Link>, late: &mut Option<Late>) -> Opened {
+/// Why there is no channel.
+pub(super) enum Unopened {
+    /// The target refused it, or took too long.
+    Refused,
+    /// The client's side of it has ended meanwhile.
+    Ended(Ended),
+}
+
+/// Has the target open a channel, until that takes too long or the client's side has ended. What comes of it then is
+/// `late`.
+pub(super) async fn open(
+    link: &Arc<Link>,
+    late: &mut Option<Late>,
+    client_ends: impl Future<Output = Ended>,
+) -> Result<(Channel<Msg>, Arc<Tally>), Unopened> {
     if link.back.is_worn() || link.late.load(Ordering::Relaxed) >= LATE_MAX {
-        return Err(russh::Error::ConnectionTimeout);
+        return Err(Unopened::Refused);
     }
     let back = Arc::clone(link);
     let mut opening: Pin<Box<dyn Future<Output = Opened> + Send + Sync>> =
         Box::pin(async move { back.back.open().await });
-    let opened = time::timeout(OPEN_LIMIT, &mut opening).await;
-    opened.unwrap_or_else(|_elapsed| {
-        let link = Arc::clone(link);
-        link.late.fetch_add(1, Ordering::Relaxed);
-        *late = Some(Late { link, opening });
-        Err(russh::Error::ConnectionTimeout)
-    })
+    let unopened = select! {
+        opened = &mut opening => {
+            return opened.map_err(|refused| {
+                tracing::debug!(reason = %refused, "target.channel_refused");
+                Unopened::Refused
+            });
+        }
+        () = time::sleep(OPEN_LIMIT) => Unopened::Refused,
+        ended = client_ends => Unopened::Ended(ended),
+    };
+    let link = Arc::clone(link);
+    link.late.fetch_add(1, Ordering::Relaxed);
+    *late = Some(Late { link, opening });
+    Err(unopened)
 }
 
 impl Late {

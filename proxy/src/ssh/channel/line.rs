@@ -12,7 +12,8 @@ use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent};
 
 use super::exit::{EXIT_NOT_STARTED, EXIT_REFUSED};
-use super::late::{self, Late};
+use super::intake::Intake;
+use super::late::{self, Late, Unopened};
 use super::opening::{Next, Opening};
 use super::prelude::{Display, Program};
 use super::tap::{Content, Tap};
@@ -175,17 +176,11 @@ impl Line {
             Err(words) => return self.refuse(&program, &words, EXIT_REFUSED).await,
         };
         self.record_prelude(&program)?;
-        let (channel, tally) = match late::open(&self.link, &mut self.late).await {
+        let intake = Intake::begin(&mut self.opening.prelude);
+        let draining = intake.drain(&mut self.opening.read, &mut self.opening.stage);
+        let (channel, tally) = match late::open(&self.link, &mut self.late, draining).await {
             Ok(opened) => opened,
-            Err(refused) => {
-                tracing::debug!(reason = %refused, "target.channel_refused");
-                // By our hand: the spine ends this relay then, and says why.
-                if self.tap.is_cut() {
-                    return std::future::pending().await;
-                }
-                let words = self.link.unopened().words();
-                return self.refuse(&program, &words, EXIT_NOT_STARTED).await;
-            }
+            Err(unopened) => return self.unopened(&program, unopened).await,
         };
         // A target has room when it likes: the rules may be others now, and so may be what is followed.
         let is_good = asked.is_good(Asked::now(&self.link.scope));
@@ -211,9 +206,28 @@ impl Line {
             tally,
         };
         self.announce().await;
-        let moved = super::pump::run(&self.link, &mut self.opening, far, &program, &self.tap).await;
+        let begun = (&program, &intake);
+        let moved = super::pump::run(&self.link, &mut self.opening, far, begun, &self.tap).await;
         self.link.back.forget(id);
         moved
+    }
+
+    /// There is no channel at the target, or its client wants none any more.
+    async fn unopened(&self, program: &Program, why: Unopened) -> Result<(), AppendError> {
+        match why {
+            // By our hand: the spine ends this relay then, and says why.
+            Unopened::Refused if self.tap.is_cut() => std::future::pending().await,
+            Unopened::Refused => {
+                let words = self.link.unopened().words();
+                self.refuse(program, &words, EXIT_NOT_STARTED).await
+            }
+            Unopened::Ended(ended) => {
+                if let Some(words) = super::pump::cut_off(ended, &self.tap)? {
+                    self.opening.decline(&words, EXIT_REFUSED).await;
+                }
+                self.tap.event(ChannelEvent::Closed)
+            }
+        }
     }
 
     /// Asks policy, as things stand now. Says what is followed of the program.
