@@ -190,7 +190,12 @@ pub fn seen_from(egress: &[IpAddr], own: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::net::TcpListener;
+    use tokio::sync::watch;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -250,6 +255,33 @@ mod tests {
         let at = "no-such-name.invalid:22".parse().unwrap();
         let refused = dial(&at).await.unwrap_err();
         assert!(matches!(refused, DialError::Unresolved { .. }), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn whoever_dials_waits_for_a_turn_and_hears_what_others_find() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let name = "others-look-it-up.invalid";
+        let (answer, answered) = watch::channel(false);
+        let (mut looking, begun) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+        for _each in 0..names::AT_ONCE {
+            let (mut answered, begun) = (answered.clone(), Arc::clone(&begun));
+            let look = move || async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                drop(answered.wait_for(|answered| *answered).await);
+                Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))])
+            };
+            looking.spawn(async move { NAMES.find(name, look).await });
+        }
+        while begun.load(Ordering::Relaxed) < names::AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+        let at: HostPort = format!("{name}:{}", addr.port()).parse().unwrap();
+        // By itself the name has no address. Who dials comes first, and waits.
+        let answering = async { answer.send_replace(true) };
+        let (dialled, _before) = tokio::join!(dial(&at), answering);
+        assert_eq!(dialled.unwrap().peer_addr().unwrap(), addr);
+        looking.join_all().await;
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! How many lookups of one name there may be at once.
+//! How many lookups there may be at once, of one name and of all.
 //!
 //! The system's resolver works on a thread that nobody can call back: where a zone's servers are silent it goes on for a
 //! minute, whoever has given up meanwhile. Without a bound those who come again and again for one such name would take all
 //! of these threads, and nobody would find any other server, nor would a recording be sealed, which takes such a thread too.
+//! Of a whole zone that is silent there are as many such names as it has targets: where many lookups go on, each name has
+//! one of them, and all together leave threads for the rest.
 //!
 //! Whoever waits takes what a lookup finds that ends meanwhile: where a resolver takes seconds, those who come at once hear
 //! at once. Nothing is remembered beyond that: what was found before somebody came is not for them.
@@ -10,35 +12,48 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::select;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// How many lookups of one name there may be at once: a resolver that answers takes milliseconds, and a runtime has 512 threads
-/// for all that waits (`max_blocking_threads` of tokio).
-const AT_ONCE: usize = 8;
+/// How many lookups of one name there may be at once: a resolver that answers takes milliseconds.
+pub(super) const AT_ONCE: usize = 8;
+
+/// How many lookups of all names there may be at once: a runtime has 512 threads for all that waits
+/// (`max_blocking_threads` of tokio), and recordings are sealed on them as well.
+const ALL_AT_ONCE: usize = 384;
+
+/// With so many under way a name has one: they take long then, and whoever waits hears what that one finds.
+const MANY: usize = 64;
 
 /// Every name that this process looks up.
-pub(super) static NAMES: Names = Names::new();
+pub(super) static NAMES: LazyLock<Names> = LazyLock::new(Names::new);
 
 /// Names that are looked up, and whose turn it is.
 #[derive(Debug)]
 pub(super) struct Names {
     rows: Mutex<BTreeMap<String, Arc<Row>>>,
+    /// The turns of all of them together.
+    all: Arc<Semaphore>,
 }
 
 /// Those who wait for one name.
 #[derive(Debug)]
 struct Row {
-    turns: Arc<Semaphore>,
+    /// The one turn that each name has.
+    first: Arc<Semaphore>,
+    /// Those that it has besides where not many lookups go on.
+    more: Arc<Semaphore>,
     /// What was found last. The ports are those of whoever asked.
     found: watch::Sender<Vec<SocketAddr>>,
 }
 
 impl Names {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
-            rows: Mutex::new(BTreeMap::new()),
+            rows: Mutex::default(),
+            all: Arc::new(Semaphore::new(ALL_AT_ONCE)),
         }
     }
 
@@ -58,10 +73,10 @@ impl Names {
     {
         let row = self.row(name);
         let mut news = row.found.subscribe();
-        let turn = tokio::select! {
+        let turn = select! {
             biased;
             Ok(()) = news.changed() => return Ok(news.borrow().clone()),
-            turn = Arc::clone(&row.turns).acquire_owned() => turn.map_err(io::Error::other)?,
+            turn = self.turn(&row) => turn?,
         };
         let looking = look();
         let looked = tokio::spawn(async move {
@@ -75,13 +90,29 @@ impl Names {
         looked.await.map_err(io::Error::other)?
     }
 
+    /// Waits for a turn of this name, and for one of all.
+    async fn turn(&self, row: &Row) -> io::Result<[OwnedSemaphorePermit; 2]> {
+        let under_way = ALL_AT_ONCE.saturating_sub(self.all.available_permits());
+        let of_name = select! {
+            biased;
+            turn = Arc::clone(&row.first).acquire_owned() => turn,
+            turn = Arc::clone(&row.more).acquire_owned(), if under_way < MANY => turn,
+        };
+        let of_all = Arc::clone(&self.all).acquire_owned().await;
+        Ok([
+            of_name.map_err(io::Error::other)?,
+            of_all.map_err(io::Error::other)?,
+        ])
+    }
+
     /// Those who wait for this name. Names that nobody waits for are forgotten.
     fn row(&self, name: &str) -> Arc<Row> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.retain(|_name, row| Arc::strong_count(row) > 1);
         let fresh = || {
             Arc::new(Row {
-                turns: Arc::new(Semaphore::new(AT_ONCE)),
+                first: Arc::new(Semaphore::new(1)),
+                more: Arc::new(Semaphore::new(AT_ONCE.saturating_sub(1))),
                 found: watch::Sender::new(Vec::new()),
             })
         };
@@ -105,8 +136,13 @@ mod tests {
     /// How many lookups are begun for a hundred who come one after the other and give up, where none ends before this
     /// long.
     async fn begun(names: &Names, name: &str, takes: Duration) -> usize {
+        begun_for(100, names, name, takes).await
+    }
+
+    /// The same for so many.
+    async fn begun_for(people: usize, names: &Names, name: &str, takes: Duration) -> usize {
         let begun = Arc::new(AtomicUsize::new(0));
-        for _each in 0..100 {
+        for _each in 0..people {
             let look = || {
                 begun.fetch_add(1, Ordering::Relaxed);
                 async move {
@@ -129,6 +165,25 @@ mod tests {
         assert_eq!(begun(&names, "other.example", quick).await, 100);
         time::sleep(hour).await;
         assert_eq!(begun(&names, "silent.example", quick).await, 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_zone_leaves_threads_to_others() {
+        let (names, day) = (Names::new(), Duration::from_secs(86_400));
+        let silent = async |zone: std::ops::Range<u32>| {
+            let mut all = 0_usize;
+            for host in zone {
+                let name = format!("host{host}.silent.example");
+                all = all.saturating_add(begun_for(10, &names, &name, day).await);
+            }
+            all
+        };
+        let hundred = silent(0..100).await;
+        assert!(hundred <= MANY.saturating_add(100), "{hundred} threads");
+        let quick = Duration::from_millis(1);
+        assert_eq!(begun(&names, "other.example", quick).await, 100);
+        let all = hundred.saturating_add(silent(100..600).await);
+        assert_eq!(all, ALL_AT_ONCE, "the others are for what is no lookup");
     }
 
     /// A resolver whose first server is dead takes five seconds, and a target's limit is ten.
