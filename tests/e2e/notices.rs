@@ -87,6 +87,39 @@ fn who_asks_a_database_hears_it_between_two_statements() {
     assert_eq!(err(&world.psql("select 4")), "");
 }
 
+/// What a program beside it writes without an end is in nobody's way at a terminal of the same connection.
+#[test]
+fn a_quiet_terminal_does_not_wait_for_what_passes_beside_it() {
+    let mut world = World::with(&Setting {
+        server: &[("TIDEGATE__LIMITS__DRAIN_TIMEOUT", "66s")],
+        ..Setting::default()
+    });
+    let _grant = world.grant_ssh("1h");
+    let (port, address) = (world.ssh_port(), world.address());
+    let socket = world.dir().join("mux");
+    let socket = socket.to_str().expect("a path in letters");
+    let ssh = |kind: &[&str], command: &str| {
+        let line = ["ssh", "-p", &port, "-S", socket];
+        world.begin("ssh", &[&line, kind, &[&address, command]].concat(), "in")
+    };
+    let busy = ssh(&["-M", "-T"], "while :; do echo in; sleep 0.1; done");
+    let quiet = ssh(&["-tt"], "echo in; sleep 600");
+    let server = world.server_pid().expect("it runs").to_string();
+    let told = std::process::Command::new("kill")
+        .args(["-TERM", &server])
+        .status();
+    assert!(told.is_ok_and(|told| told.success()));
+    let left = until("it has heard it", || {
+        let said = quiet.output();
+        let (_, left) = said.split_once("this session ends in ")?;
+        left.get(..2).map(str::to_owned)
+    });
+    let seconds: u32 = left.parse().expect("seconds");
+    assert!(seconds >= 61, "only {seconds} s before the end");
+    drop((quiet, busy));
+    world.stop_server(proxy::demo::Ending::Term);
+}
+
 /// How often each of the two sessions that end first was told that the server stops.
 fn told_of_the_stop(world: &World) -> Vec<usize> {
     let ended = until("both have ended", || {

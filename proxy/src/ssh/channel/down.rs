@@ -10,12 +10,13 @@ use policies::words::ssh::SshSaying;
 use recorder::{AppendError, ChannelEvent, Stream};
 use russh::{ChannelMsg, ChannelReadHalf, Sig};
 use tokio::select;
+use tokio::sync::oneshot;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::burst::Burst;
 use super::exit::{EXIT_GONE, EXIT_NOT_STARTED};
-use super::notice::{Notice, Notices};
+use super::notice::{Notice, Notices, Stirred};
 use super::passing::{Ended, Sent, pass};
 use super::prelude::Asked;
 use super::signal::signal_name;
@@ -49,6 +50,8 @@ pub(super) struct Down<'a> {
     pub(super) burst: Burst,
     /// What is still to be told at the terminal, once there is one.
     pub(super) notices: Option<Notices>,
+    /// When something last passed here.
+    pub(super) stirred: Stirred,
 }
 
 impl Down<'_> {
@@ -235,18 +238,23 @@ impl Down<'_> {
             self.tap.begin(self.content);
             self.terminal.cancel();
             let countdown = Countdown::of(&self.link.scope);
-            self.notices = Some(Notices::new(countdown));
+            self.notices = Some(Notices::new(countdown, self.stirred.clone()));
         }
     }
 
-    /// Says that the session is about to end, and notes that it was said.
+    /// Says that the session is about to end, and notes that once it is said: it may wait for the connection.
     async fn tell(&mut self, notice: Notice) -> Result<(), AppendError> {
-        let (words, is_told) = match &notice {
-            Notice::Line(words) => (words, self.voice.break_in(words).await),
-            Notice::Title(words) => (words, self.voice.entitle(words).await),
+        let (Notice::Line(words) | Notice::Title(words)) = &notice;
+        let (scope, said) = (self.link.scope.clone(), words.clone());
+        let (note, mut noted) = oneshot::channel();
+        // Nobody waits where it comes late: then the recording says so by itself, with what comes next.
+        let told = move || drop(note.send(scope.note(&said)));
+        let is_done = match &notice {
+            Notice::Line(words) => self.voice.break_in(words, told).await,
+            Notice::Title(words) => self.voice.entitle(words, told).await,
         };
-        if is_told {
-            return self.link.scope.note(words);
+        if is_done {
+            return noted.try_recv().unwrap_or(Ok(()));
         }
         if let Some(notices) = &mut self.notices {
             notices.retry();

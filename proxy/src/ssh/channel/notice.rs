@@ -4,6 +4,8 @@
 //! title of the window says it and the bell rings; the line comes once the program has gone.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use policies::words::Words;
@@ -20,6 +22,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where nothing more is to be told.
 const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When something last passed at one terminal, either way, in milliseconds since the session's beginning: what passes beside
+/// it in the same connection is in nobody's way there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stirred {
+    at: Arc<AtomicU64>,
+}
+
+impl Stirred {
+    /// Something passes.
+    pub(super) fn stirs(&self, at: Duration) {
+        let at = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        self.at.store(at, Ordering::Relaxed);
+    }
+
+    /// How long nothing has.
+    fn idle(&self, at: Duration) -> Duration {
+        at.saturating_sub(Duration::from_millis(self.at.load(Ordering::Relaxed)))
+    }
+}
 
 /// What is to be told, and how.
 #[derive(Debug)]
@@ -44,16 +66,19 @@ struct Waiting {
 pub(super) struct Notices {
     countdown: Countdown,
     picture: Picture,
+    stirred: Stirred,
     waits: Option<Waiting>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Notices {
     /// Of a session that goes on from now.
-    pub(super) fn new(countdown: Countdown) -> Self {
+    pub(super) fn new(countdown: Countdown, stirred: Stirred) -> Self {
+        stirred.stirs(countdown.scope().elapsed());
         let mut notices = Self {
             countdown,
             picture: Picture::default(),
+            stirred,
             waits: None,
             timer: Box::pin(sleep(NEVER)),
         };
@@ -63,6 +88,7 @@ impl Notices {
 
     /// Takes what is shown.
     pub(super) fn shown(&mut self, bytes: &[u8]) {
+        self.stirred.stirs(self.countdown.scope().elapsed());
         let was_full = self.picture.is_full();
         self.picture.shown(bytes);
         if was_full && !self.picture.is_full() && self.waits.is_some() {
@@ -98,7 +124,7 @@ impl Notices {
                 }
                 continue;
             }
-            let stirred = QUIET.saturating_sub(self.countdown.scope().idle());
+            let stirred = QUIET.saturating_sub(self.stirred.idle(at));
             if !stirred.is_zero() && at.saturating_sub(since) < PATIENCE {
                 self.sleep(stirred);
                 continue;

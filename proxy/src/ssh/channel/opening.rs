@@ -93,6 +93,7 @@ impl Opening {
         self.voice().say(words).await;
         let closing = async {
             self.writer.exit_status(status).await?;
+            self.voice().falls_silent().await;
             self.writer.eof().await?;
             self.writer.close().await
         };

@@ -16,6 +16,7 @@ use super::burst::Burst;
 use super::down::Down;
 use super::exit::EXIT_REFUSED;
 use super::intake::Intake;
+use super::notice::Stirred;
 use super::opening::Opening;
 use super::passing::Ended;
 use super::prelude::{Asked, Program};
@@ -53,12 +54,14 @@ pub(super) async fn run(
         terminal.cancel();
     }
     let cell = opening.prelude.terminal.as_ref().map(|asked| asked.cell);
+    let stirred = Stirred::default();
     let up = Up {
         write: &write,
         tally: &opening.tally,
         tap,
         terminal: &terminal,
         cell: cell.unwrap_or_default(),
+        stirred: &stirred,
     };
     let mut down = Down {
         link,
@@ -75,6 +78,7 @@ pub(super) async fn run(
         eof_held: false,
         burst: Burst::default(),
         notices: None,
+        stirred: stirred.clone(),
     };
     link.begun();
     let ended = if let Some(ended) = over {

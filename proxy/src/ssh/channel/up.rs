@@ -13,6 +13,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, Item};
+use super::notice::Stirred;
 use super::passing::{Ended, Sent, pass};
 use super::signal::signal_name;
 use super::tap::{Content, Tap};
@@ -32,6 +33,8 @@ pub(super) struct Up<'a> {
     pub(super) terminal: &'a CancellationToken,
     /// The size of a character, as the target knows it from the beginning.
     pub(super) cell: Cell,
+    /// When something last passed here.
+    pub(super) stirred: &'a Stirred,
 }
 
 impl Up<'_> {
@@ -113,6 +116,7 @@ impl Up<'_> {
         (backlog, cell): (&Backlog, &mut Cell),
     ) -> Result<Sent, AppendError> {
         let bytes = data.len();
+        self.stirred.stirs(self.tap.elapsed());
         let mut sending = pin!(pass(self.tap, self.write, Stream::Input, data));
         let sent = loop {
             let request = select! {

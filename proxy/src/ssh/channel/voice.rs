@@ -74,7 +74,7 @@ impl Voice {
         }
     }
 
-    /// Says something, if the client takes it in time.
+    /// Says something. The client has a moment to take it; then that goes on by itself.
     pub async fn say(&self, words: &Words) {
         self.say_text(&words.to_string()).await;
     }
@@ -104,28 +104,41 @@ impl Voice {
     }
 
     /// Says something that nobody asked for, on lines of its own, wherever the cursor stands. The window has its own
-    /// title again. Whether it need not be tried again: it is sent, or waits to be.
-    pub(super) async fn break_in(&self, words: &Words) -> bool {
+    /// title again. Whether it need not be tried again: it is sent, or waits to be. `told` is called once it is sent.
+    pub(super) async fn break_in(
+        &self,
+        words: &Words,
+        told: impl FnOnce() + Send + 'static,
+    ) -> bool {
         let said = lines(&words.to_string(), self.screen);
         let said = |state: &State| Bytes::from([own_title(state), b"\r\n", &said].concat());
-        self.interject(said, false).await
+        self.interject((said, false), told).await
     }
 
     /// Says something in the title of the window, and rings the bell: what is shown stays as it is. The window's own
-    /// title is kept below (xterm's control sequences, `OSC 2` and `CSI 22 ; 2 t`). Whether it need not be tried again.
-    pub(super) async fn entitle(&self, words: &Words) -> bool {
+    /// title is kept below (xterm's control sequences, `OSC 2` and `CSI 22 ; 2 t`). The same of `told`, and of whether it
+    /// need not be tried again.
+    pub(super) async fn entitle(
+        &self,
+        words: &Words,
+        told: impl FnOnce() + Send + 'static,
+    ) -> bool {
         let title: String = words.what.chars().map(mark).collect();
         let said = |state: &State| {
             let keep = if state.is_titled { "" } else { "\x1b[22;2t" };
             Bytes::from(format!("{keep}\x1b]2;tidegate: {title}\x1b\\\x07"))
         };
-        self.interject(said, true).await
+        self.interject((said, true), told).await
     }
 
     /// Sends all of it, or nothing where the client has no room: of half a control sequence a terminal takes the
     /// program's output for the other half. Where the connection takes nothing, it goes as soon as that does. Whether it
     /// need not be tried again.
-    async fn interject(&self, said: impl FnOnce(&State) -> Bytes, is_titled: bool) -> bool {
+    async fn interject(
+        &self,
+        (said, is_titled): (impl FnOnce(&State) -> Bytes, bool),
+        told: impl FnOnce() + Send + 'static,
+    ) -> bool {
         let mut state = self.standing.inner.lock().await;
         if state.is_over {
             return true;
@@ -135,8 +148,12 @@ impl Voice {
             return false;
         }
         let writer = Arc::clone(&self.writer);
-        // Fails only where the client has gone.
-        let sending = async move { drop(writer.extended_data_bytes(STDERR, said).await) };
+        let sending = async move {
+            // Fails only where the client has gone.
+            if writer.extended_data_bytes(STDERR, said).await.is_ok() {
+                told();
+            }
+        };
         state.under_way.spawn(sending);
         state.is_titled = is_titled;
         let sent = time::timeout(SAYING_LIMIT, state.under_way.join_next()).await;
@@ -148,13 +165,18 @@ impl Voice {
 
     /// Says one or more lines.
     pub async fn say_text(&self, text: &str) {
+        let (writer, said) = (Arc::clone(&self.writer), lines(text, self.screen));
         let saying = async {
-            let state = self.standing.inner.lock().await;
+            let mut state = self.standing.inner.lock().await;
             if state.is_over {
-                return Ok(());
+                return;
             }
-            let said = lines(text, self.screen);
-            self.writer.extended_data_bytes(STDERR, said).await
+            // One after the other, and none by halves: it would be off the window all the same.
+            while state.under_way.join_next().await.is_some() {}
+            // Fails only where the client has gone.
+            let sending = async move { drop(writer.extended_data_bytes(STDERR, said).await) };
+            state.under_way.spawn(sending);
+            state.under_way.join_next().await;
         };
         if time::timeout(SAYING_LIMIT, saying).await.is_err() {
             tracing::debug!("words.unheard");
@@ -287,6 +309,8 @@ fn mark(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use policies::words::Shown;
     use policies::words::ssh::SshSaying;
     use russh::keys::ssh_key::private::Ed25519Keypair;
@@ -344,8 +368,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_the_connection_does_not_take_is_off_the_window_once() {
+    /// What is said to a client whose connection takes nothing: first with `say`, and once more. Gives back how much of the
+    /// window that took.
+    async fn stuck(say: impl AsyncFn(&Voice)) -> usize {
         let (near, far) = tokio::io::duplex(4096);
         let (opener, mut channels) = mpsc::channel(1);
         let config = server::Config {
@@ -371,14 +396,29 @@ mod tests {
         assert!(stuffed.is_err(), "the connection takes nothing");
         let before = writer.writable_packet_size().await;
         let voice = Voice::new(Arc::clone(&writer), Screen::Terminal, Standing::default());
-        let words = SshSaying::HeldUp.words();
-        let tried = [voice.break_in(&words).await, voice.break_in(&words).await];
-        assert_eq!(tried, [true, false]);
-        let said = lines(&words.to_string(), Screen::Terminal)
-            .len()
-            .saturating_add("\r\n".len());
+        say(&voice).await;
+        say(&voice).await;
         let after = writer.writable_packet_size().await;
-        assert_eq!(before.saturating_sub(after), said);
+        before.saturating_sub(after)
+    }
+
+    #[tokio::test]
+    async fn what_the_connection_does_not_take_is_off_the_window_once() {
+        let words = SshSaying::HeldUp.words();
+        let length = lines(&words.to_string(), Screen::Terminal).len();
+        assert_eq!(stuck(async |voice| voice.say(&words).await).await, length);
+        let (tried, told) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let taken = stuck(async |voice| {
+            let told = Arc::clone(&told);
+            let tells = move || {
+                told.fetch_add(1, Ordering::Relaxed);
+            };
+            let is_done = voice.break_in(&words, tells).await;
+            tried.fetch_add(usize::from(is_done), Ordering::Relaxed);
+        });
+        assert_eq!(taken.await, length.saturating_add("\r\n".len()));
+        assert_eq!(tried.into_inner(), 1, "there is no room for another");
+        assert_eq!(told.load(Ordering::Relaxed), 0, "it only waits");
     }
 
     #[test]
