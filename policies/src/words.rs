@@ -21,7 +21,7 @@
 //! | `TG582`–`TG584` | what of targets cannot be changed | `particulars.rs` |
 //! | `TG412`–`TG414`, `TG564`–`TG566` | a bastion behind this one | `transit.rs` |
 //! | `TG571`–`TG579` | how much one principal may ask for | `broker.rs` |
-//! | `TG601`–`TG608`, `TG617`, `TG618`, `TG627`, `TG630`–`TG633` | SSH | `ssh.rs` |
+//! | `TG601`–`TG608`, `TG617`, `TG618`, `TG627`, `TG630`–`TG633`, `TG637`, `TG638`, `TG674` | SSH | `ssh.rs` |
 //! | `TG609`–`TG616`, `TG619`, `TG620`, `TG628`, `TG634` | what SSH carries for other programs | `forward.rs` |
 //! | `TG621`–`TG626`, `TG629` | files over SSH | `files.rs` |
 //! | `TG651`–`TG669` | the API | `api.rs` |

@@ -168,6 +168,7 @@ impl Ssh {
             voices: Voices::default(),
             opened: bell.opened,
             permitted: bell.permitted,
+            parting: SshSaying::TargetGone,
             unheard: bell.unheard,
         };
         Ok((proven, visitor))

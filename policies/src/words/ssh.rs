@@ -1,5 +1,5 @@
 //! What is said inside an SSH session, on the side: `TG601` to `TG608`, `TG617`, `TG618`, `TG627`, `TG629` to
-//! `TG631`, `TG633`, `TG637`, `TG638`.
+//! `TG631`, `TG633`, `TG637`, `TG638`, `TG674`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -49,6 +49,8 @@ pub enum SshSaying<'a> {
     Flooded,
     /// The target ended the connection in the middle of something.
     TargetGone,
+    /// Too much waited to go through the host in front of the target, and was given up.
+    Drowned,
     /// Their connection has had as many channels as one may.
     Worn,
     /// As many programs run in their connection as may at once.
@@ -133,6 +135,7 @@ impl Shown for SshSaying<'_> {
                 "the target ended the connection".to_owned(),
                 Some("connect again; if it stays so: tidegate target test TARGET"),
             ),
+            Self::Drowned => drowned(),
             Self::Worn => worn(),
             Self::Busy { limit } => busy(*limit),
             Self::Untold { count } => untold(*count),
@@ -255,6 +258,16 @@ fn held_up() -> (&'static str, String, Option<&'static str>) {
     )
 }
 
+/// Of all that waits the most waited for one that took nothing.
+fn drowned() -> (&'static str, String, Option<&'static str>) {
+    (
+        "TG674",
+        "the connection was ended: too much waited to go through the host in front of the target"
+            .to_owned(),
+        Some("connect again; if it stays so: tidegate target test TARGET"),
+    )
+}
+
 /// A connection that has had as many channels as one may: a code, what it says, and a way on.
 fn worn() -> (&'static str, String, Option<&'static str>) {
     (
@@ -323,6 +336,7 @@ mod tests {
             SshSaying::NoDisplay,
             SshSaying::Flooded,
             SshSaying::TargetGone,
+            SshSaying::Drowned,
             SshSaying::Worn,
             SshSaying::Busy { limit: 10 },
             SshSaying::NoEcho { channel: 0 },

@@ -120,7 +120,16 @@ impl Link {
     fn broken(&self) -> Closed {
         match self.back.offence() {
             Some(offence) => Closed::Violation(offence),
-            None => Closed::Broken(SshSaying::TargetGone.words()),
+            None => Closed::Broken(self.breaking().words()),
+        }
+    }
+
+    /// What is said of a target that has gone in the middle of something.
+    pub(super) fn breaking(&self) -> SshSaying<'static> {
+        if self.back.is_drowned() {
+            SshSaying::Drowned
+        } else {
+            SshSaying::TargetGone
         }
     }
 
@@ -196,6 +205,7 @@ pub async fn run(visitor: &mut Visitor, mut back: Back, scope: &Scope) -> Closed
         carried: CARRIED,
     };
     let closed = relay.carry_all(visitor, inbound).await;
+    visitor.parting = relay.link.breaking();
     let closed = match relay.take_last(visitor) {
         Ok(()) => closed,
         Err(refused) => Closed::Recorder(refused),

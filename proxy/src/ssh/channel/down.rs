@@ -303,7 +303,7 @@ impl Down<'_> {
         }
         if !self.exited {
             self.link.breaks();
-            self.voice.say(&SshSaying::TargetGone.words()).await;
+            self.voice.say(&self.link.breaking().words()).await;
         }
         self.end(EXIT_GONE).await;
     }

@@ -63,6 +63,8 @@ pub struct Visitor {
     pub(in crate::ssh) opened: Tallies,
     /// What the door is told of the permit, once there is one or none.
     pub(in crate::ssh) permitted: watch::Sender<Option<Capabilities>>,
+    /// What is said where the target goes.
+    pub(in crate::ssh) parting: SshSaying<'static>,
     /// How much was refused because it found no room among the arrivals.
     pub(in crate::ssh) unheard: Arc<AtomicUsize>,
 }
@@ -190,7 +192,7 @@ impl Front for Visitor {
         if self.gone.is_cancelled() || self.wire.over().is_cancelled() {
             return;
         }
-        self.disconnect(&SshSaying::TargetGone.words()).await;
+        self.disconnect(&self.parting.words()).await;
         if time::timeout(LEAVING_SOON, self.gone.cancelled())
             .await
             .is_err()

@@ -249,6 +249,11 @@ impl Back {
         &self.gone
     }
 
+    /// Whether too much waited to go through the host in front of the target, and was given up.
+    pub(in crate::ssh) fn is_drowned(&self) -> bool {
+        self.fate.ended() == Some(Ended::Drowned)
+    }
+
     /// What the target did that its connection was ended for, if anything.
     pub(in crate::ssh) fn offence(&self) -> Option<&'static str> {
         self.fate.ended().and_then(Ended::offence)

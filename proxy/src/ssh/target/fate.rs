@@ -6,6 +6,7 @@ use policies::words::{entrance, offence};
 use russh::client::DisconnectReason;
 
 use super::entry;
+use super::hop::is_drowned;
 use crate::session::protocol::ConnectError;
 
 /// How one connection ended, once it has. A clone shares it.
@@ -27,13 +28,15 @@ pub(in crate::ssh) enum Ended {
     Unreadable,
     /// It did not keep to the protocol.
     Violation,
+    /// It is behind a host, and too much waited to go through that.
+    Drowned,
 }
 
 impl Ended {
     /// What the target did that its connection was ended for, if anything.
     pub(in crate::ssh) fn offence(self) -> Option<&'static str> {
         match self {
-            Self::Left | Self::Broken | Self::NoMethod => None,
+            Self::Left | Self::Broken | Self::NoMethod | Self::Drowned => None,
             Self::Unreadable => Some(offence::TARGET_UNREADABLE),
             Self::Violation => Some(offence::TARGET_RULES),
         }
@@ -62,7 +65,10 @@ impl Fate {
         match (failed, self.ended()) {
             (_, Some(Ended::Unreadable)) => ConnectError::Unreadable,
             (ConnectError::Io(_), Some(Ended::Left | Ended::NoMethod)) => entry::refused(),
-            (ConnectError::Io(_), Some(Ended::Broken | Ended::Violation) | None) => {
+            (
+                ConnectError::Io(_),
+                Some(Ended::Broken | Ended::Violation | Ended::Drowned) | None,
+            ) => {
                 let ended = entrance::ENDED.to_owned();
                 ConnectError::Violation(ended)
             }
@@ -93,6 +99,7 @@ fn begun(message: &str) -> &str {
 fn of(failed: &russh::Error) -> Ended {
     use russh::Error as Russh;
     match failed {
+        Russh::IO(failed) if is_drowned(failed) => Ended::Drowned,
         Russh::IO(_) | Russh::Disconnect | Russh::HUP | Russh::SendError => Ended::Broken,
         Russh::NoAuthMethod => Ended::NoMethod,
         Russh::SshEncoding(_) | Russh::Utf8(_) => Ended::Unreadable,
@@ -115,8 +122,115 @@ pub(super) fn broken(failed: russh::Error) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+    use russh::keys::{PrivateKey, PublicKeyOrCertificate};
+    use russh::server::Auth;
+    use russh::{client, server};
+    use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+    use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
     use super::*;
+    use crate::ssh::target::hop;
+
+    /// A connection through a hop that is given up once it is told so.
+    struct Through {
+        io: DuplexStream,
+        told: Pin<Box<WaitForCancellationFutureOwned>>,
+    }
+
+    impl AsyncRead for Through {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.told.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(hop::drowned()));
+            }
+            Pin::new(&mut self.io).poll_read(cx, into)
+        }
+    }
+
+    impl AsyncWrite for Through {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.io).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_shutdown(cx)
+        }
+    }
+
+    /// Lets everybody in.
+    struct Open;
+
+    impl server::Handler for Open {
+        type Error = russh::Error;
+
+        async fn auth_none(&mut self, _: &str) -> Result<Auth, russh::Error> {
+            Ok(Auth::Accept)
+        }
+    }
+
+    /// Keeps how it ended.
+    struct Keeps(Fate, CancellationToken);
+
+    impl client::Handler for Keeps {
+        type Error = russh::Error;
+
+        async fn check_server_key(
+            &mut self,
+            _: &PublicKeyOrCertificate,
+        ) -> Result<bool, russh::Error> {
+            Ok(true)
+        }
+
+        async fn disconnected(
+            &mut self,
+            how: DisconnectReason<russh::Error>,
+        ) -> Result<(), russh::Error> {
+            self.0.ends(&how);
+            self.1.cancel();
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_hop_is_given_up_has_not_been_ended_by_its_target() {
+        let (near, far) = tokio::io::duplex(4096);
+        let (fate, token) = (Fate::default(), CancellationToken::new());
+        let over = CancellationToken::new();
+        let keeps = Keeps(fate.clone(), over.clone());
+        let told = Box::pin(token.clone().cancelled_owned());
+        let config = Arc::new(server::Config {
+            keys: vec![PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]))],
+            ..server::Config::default()
+        });
+        let serving = server::run_stream(config, near, Open);
+        let through = Through { io: far, told };
+        let connecting = client::connect_stream(Arc::default(), through, keeps);
+        let (running, connected) = tokio::join!(serving, connecting);
+        let (_running, mut client) = (running.unwrap(), connected.unwrap());
+        assert!(client.authenticate_none("alice").await.unwrap().success());
+        assert_eq!(fate.ended(), None);
+        token.cancel();
+        let limit = Duration::from_secs(10);
+        let over = tokio::time::timeout(limit, over.cancelled());
+        assert!(over.await.is_ok());
+        assert_eq!(fate.ended(), Some(Ended::Drowned));
+    }
 
     #[test]
     fn of_a_goodbye_the_log_has_the_beginning() {

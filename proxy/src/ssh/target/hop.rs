@@ -18,6 +18,7 @@ use policies::{Hop, HostPort};
 use russh::{ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::Instrument as _;
 
 use super::back::{Back, speaks_ssh};
@@ -28,6 +29,7 @@ use crate::ssh::flow::{Flow, Tally};
 use crate::ssh::pool;
 use outbox::Outbox;
 pub(crate) use outbox::Writer;
+pub(in crate::ssh) use outbox::{drowned, is_drowned};
 
 /// Logs in at a target over this socket and has it connect to `to`, for somebody who can wait or cannot.
 ///
@@ -49,6 +51,7 @@ pub(crate) async fn through(
     let (channel, tally) = opened.map_err(|failed| onward(failed, to))?;
     let (read, write) = channel.split();
     let outbox = Outbox::new(writer, &flow);
+    let drowned = Box::pin(flow.drowned().clone().cancelled_owned());
     let (mut carrying, carried) = (JoinSet::new(), Arc::clone(&outbox));
     let carried = async move { carried.carry(|bytes| write.data_bytes(bytes)).await };
     carrying.spawn(carried.in_current_span());
@@ -65,6 +68,7 @@ pub(crate) async fn through(
         left: Bytes::new(),
         tally,
         outbox,
+        drowned,
         _carrying: carrying,
         _back: back,
     })
@@ -95,6 +99,8 @@ pub(crate) struct HopStream {
     left: Bytes,
     tally: Arc<Tally>,
     outbox: Arc<Outbox>,
+    /// Ready once nothing goes through any more because too much waited: whoever only reads has to hear of it as well.
+    drowned: Pin<Box<WaitForCancellationFutureOwned>>,
     _carrying: JoinSet<()>,
     _back: Arc<Back>,
 }
@@ -112,6 +118,9 @@ impl AsyncRead for HopStream {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.drowned.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(drowned()));
+        }
         while this.left.is_empty() {
             // It may be dropped between two looks: a queue is waited for, and nothing taken by halves.
             let message = std::task::ready!(pin!(this.read.wait()).poll(cx));

@@ -26,6 +26,23 @@ const PATIENT_MAX: usize = 1024 * 1024;
 /// How much is taken at a time, in bytes.
 const PIECE: usize = 256 * 1024;
 
+/// Why nothing goes through any more: too much waited for all sessions together.
+#[derive(Debug, thiserror::Error)]
+#[error("too much waits to go through another target")]
+struct Drowned;
+
+/// What whoever is behind a hop hears that was ended so.
+pub(in crate::ssh) fn drowned() -> io::Error {
+    io::Error::other(Drowned)
+}
+
+/// Whether a connection failed because the hop in front of it was ended so.
+pub(in crate::ssh) fn is_drowned(failed: &io::Error) -> bool {
+    failed
+        .get_ref()
+        .is_some_and(|inner| inner.downcast_ref::<Drowned>().is_some())
+}
+
 /// Whether who writes can wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writer {
@@ -79,7 +96,7 @@ impl Outbox {
     pub(super) fn poll_put(&self, cx: &Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
         let mut queue = self.queue();
         if queue.is_over {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            return Poll::Ready(Err(self.over()));
         }
         let more = match self.writer {
             Writer::Patient if queue.bytes.len() >= PATIENT_MAX => {
@@ -108,7 +125,6 @@ impl Outbox {
         let drowned = self.flow.drowned();
         drowned.run_until_cancelled(self.hand_on(send)).await;
         if drowned.is_cancelled() {
-            // To whoever is behind the hop it looks as if that had broken off.
             tracing::warn!("hop.drowned");
         }
         self.end();
@@ -158,6 +174,15 @@ impl Outbox {
         let woken = queue.waits.take();
         drop(queue);
         woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Why nothing goes through any more.
+    fn over(&self) -> io::Error {
+        if self.flow.drowned().is_cancelled() {
+            drowned()
+        } else {
+            io::ErrorKind::BrokenPipe.into()
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -315,6 +340,6 @@ mod tests {
         carrying.join_next().await;
         assert_eq!(flow.kept(), 0);
         let (_, outcome) = write(&outbox, MUCH).await;
-        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert!(is_drowned(&outcome.unwrap_err()));
     }
 }
