@@ -19,6 +19,7 @@ mod postgres_password;
 mod postgres_startup;
 mod postgres_stream;
 mod postgres_target;
+mod ssh_early;
 mod ssh_exchange;
 mod ssh_flood;
 mod ssh_hostkey;
