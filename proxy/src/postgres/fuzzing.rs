@@ -139,7 +139,7 @@ fn redactor(text: &[u8]) {
     }
 }
 
-/// What was taken out of `text`, of which `clean` was left.
+/// What was taken out of `text`, of which `clean` was left: each part of a constant.
 fn taken_out<'t>(text: &'t [u8], clean: &[u8]) -> Vec<&'t [u8]> {
     let (mut left, mut told, mut taken) = (text, clean, Vec::new());
     while let Some(at) = place(told, REDACTED) {
@@ -166,8 +166,10 @@ fn taken_out<'t>(text: &'t [u8], clean: &[u8]) -> Vec<&'t [u8]> {
         assert!(constant.len() <= redact::PASSWORD_MAX, "no password");
         let so_far = text.len().saturating_sub(left.len());
         let before = text.get(..so_far.saturating_add(kept.len()));
+        // It goes on in the next line.
+        let goes_on = !taken.is_empty() && is_blank(kept);
         assert!(
-            is_behind_word(before.unwrap_or_default()),
+            goes_on || is_behind_word(before.unwrap_or_default()),
             "not behind the word"
         );
         taken.push(constant);

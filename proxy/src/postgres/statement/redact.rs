@@ -11,6 +11,9 @@
 //! of a block or a function. Nor is it where the server keeps what the session can read again: the options of a user
 //! mapping (`pg_user_mappings`) here, and what is prepared by who calls this.
 //!
+//! A constant goes on in the next line where another quote begins there, and is one to the server: of such a password
+//! every part is taken out, and what stands between them is kept.
+//!
 //! Where a constant ends may depend on what we cannot know: a backslash on
 //! `standard_conforming_strings`, a byte before a backslash on the client's encoding. Of a text with such a
 //! constant nothing is taken out: a password that shows does less harm than SQL that does not.
@@ -31,6 +34,7 @@
 //! a name in any alphabet.
 
 use std::borrow::Cow;
+use std::iter;
 use std::ops::Range;
 
 use super::lexer::BACKSLASH;
@@ -71,8 +75,8 @@ pub(crate) fn every_password(text: &[u8]) -> Cow<'_, [u8]> {
             Token::Space => is_next,
             Token::Word => whole.eq_ignore_ascii_case(WORD),
             Token::Constant | Token::Body if is_next => {
-                let end = at.saturating_add(secret_length(rest, whole));
-                found.push(at..end);
+                found.extend(secrets(rest, whole).iter().map(|part| moved(part, at)));
+                let end = found.last().map_or(next, |last| last.end);
                 next = next.max(end);
                 false
             }
@@ -83,16 +87,25 @@ pub(crate) fn every_password(text: &[u8]) -> Cow<'_, [u8]> {
     without(text, found)
 }
 
-/// How much may be a password of what begins with the constant `whole`: as much as one may have, where it is unclear
+/// What may be a password of what begins with the constant `whole`: as much as one may have, where it is unclear
 /// where that ends.
-fn secret_length(rest: &[u8], whole: &[u8]) -> usize {
-    let in_dollars = whole.first() == Some(&b'$');
-    let most = if in_dollars || !is_unclear(whole) {
-        whole
-    } else {
-        rest
-    };
-    most.len().min(PASSWORD_MAX)
+fn secrets(rest: &[u8], whole: &[u8]) -> Vec<Range<usize>> {
+    let within = parts(whole);
+    if is_unclear(whole, &within) {
+        return iter::once(0..rest.len().min(PASSWORD_MAX)).collect();
+    }
+    let mut left = PASSWORD_MAX;
+    let secret = within.into_iter().map(|part| {
+        let most = part.len().min(left);
+        left = left.saturating_sub(most);
+        part.start..part.start.saturating_add(most)
+    });
+    secret.filter(|part| !part.is_empty()).collect()
+}
+
+/// The same part of a text that it stands in from `at` on.
+fn moved(part: &Range<usize>, at: usize) -> Range<usize> {
+    part.start.saturating_add(at)..part.end.saturating_add(at)
 }
 
 /// The text without these parts of it, which are in order. Of each it says how long it was.
@@ -103,11 +116,16 @@ fn without(text: &[u8], found: Vec<Range<usize>>) -> Cow<'_, [u8]> {
     let (mut clean, mut done) = (Vec::with_capacity(text.len()), 0);
     for constant in found {
         clean.extend_from_slice(text.get(done..constant.start).unwrap_or_default());
-        clean.extend_from_slice(format!("'(redacted: {} bytes)'", constant.len()).as_bytes());
+        clean.extend_from_slice(instead_of(constant.len()).as_bytes());
         done = constant.end;
     }
     clean.extend_from_slice(text.get(done..).unwrap_or_default());
     Cow::Owned(clean)
+}
+
+/// What stands in the place of a constant of so many bytes.
+pub(crate) fn instead_of(bytes: usize) -> String {
+    format!("'(redacted: {bytes} bytes)'")
 }
 
 /// How often a text is gone through to see what follows the word.
@@ -269,10 +287,14 @@ fn look(text: &[u8], transaction: Transaction) -> Option<Vec<Range<usize>>> {
             Token::Space => stage,
             Token::Word => stage.after(whole, transaction)?,
             Token::End => Stage::Start,
-            Token::Constant if is_unclear(whole) => return None,
             Token::Constant | Token::Body => {
-                if stage == Stage::Password && whole.len() <= PASSWORD_MAX {
-                    found.push(at..next);
+                let within = parts(whole);
+                if is_unclear(whole, &within) {
+                    return None;
+                }
+                let bytes: usize = within.iter().map(Range::len).sum();
+                if stage == Stage::Password && bytes <= PASSWORD_MAX {
+                    found.extend(within.iter().map(|part| moved(part, at)));
                 }
                 stage.passed()?
             }
@@ -285,12 +307,17 @@ fn look(text: &[u8], transaction: Transaction) -> Option<Vec<Range<usize>>> {
     Some(found)
 }
 
-/// Whether where this constant ends depends on the session's settings.
-fn is_unclear(constant: &[u8]) -> bool {
+/// Whether where this constant ends, of these parts, depends on the session's settings.
+fn is_unclear(constant: &[u8], parts: &[Range<usize>]) -> bool {
     let escapes = matches!(constant.first(), Some(b'E' | b'e'));
-    let mut pairs = constant.windows(BACKSLASH.len());
-    let has_backslash = constant.contains(&b'\\') || pairs.any(|pair| pair == BACKSLASH);
-    has_backslash && !(escapes && constant.is_ascii())
+    if constant.first() == Some(&b'$') || (escapes && constant.is_ascii()) {
+        return false;
+    }
+    let mut parts = parts.iter().filter_map(|part| constant.get(part.clone()));
+    parts.any(|part| {
+        let mut pairs = part.windows(BACKSLASH.len());
+        part.contains(&b'\\') || pairs.any(|pair| pair == BACKSLASH)
+    })
 }
 
 enum Token {
@@ -298,7 +325,7 @@ enum Token {
     Space,
     /// A key word or a name without quotes.
     Word,
-    /// A constant in quotes.
+    /// A constant in quotes, with all lines that it goes on in.
     Constant,
     /// A constant in dollars.
     Body,
@@ -319,19 +346,15 @@ fn token(text: &[u8]) -> (Token, usize) {
         [b'/', b'*', ..] => (Token::Space, comment_length(text)),
         [b';', ..] => (Token::End, 1),
         [b'"', ..] => (Token::Other, quoted_length(text, b'"', Backslash::Plain)),
-        [b'\'', ..] => (
-            Token::Constant,
-            quoted_length(text, b'\'', Backslash::Plain),
-        ),
-        [b'E' | b'e', b'\'', ..] => (
-            Token::Constant,
-            prefixed_length(text, 1, Backslash::Escapes),
-        ),
-        [b'B' | b'b' | b'X' | b'x' | b'N' | b'n', b'\'', ..] => {
-            (Token::Constant, prefixed_length(text, 1, Backslash::Plain))
-        }
-        [b'U' | b'u', b'&', b'\'', ..] => {
-            (Token::Constant, prefixed_length(text, 2, Backslash::Plain))
+        [b'\'', ..]
+        | [
+            b'E' | b'e' | b'B' | b'b' | b'X' | b'x' | b'N' | b'n',
+            b'\'',
+            ..,
+        ]
+        | [b'U' | b'u', b'&', b'\'', ..] => {
+            let last = constant(text).last();
+            (Token::Constant, last.map_or(text.len(), |part| part.end))
         }
         [b'$', ..] => match dollar_tag(text) {
             Some(tag) => (Token::Body, body_length(text, tag)),
@@ -363,9 +386,51 @@ enum Backslash {
     Escapes,
 }
 
-fn prefixed_length(text: &[u8], prefix: usize, backslash: Backslash) -> usize {
-    let rest = text.get(prefix..).unwrap_or_default();
-    quoted_length(rest, b'\'', backslash).saturating_add(prefix)
+/// The parts of a constant that is a token: one in dollars has one.
+fn parts(whole: &[u8]) -> Vec<Range<usize>> {
+    if whole.first() == Some(&b'$') {
+        return iter::once(0..whole.len()).collect();
+    }
+    constant(whole).collect()
+}
+
+/// The parts of the constant in quotes at the start: the first with what stands before its quote, and each in which it
+/// goes on, with the same escapes.
+fn constant(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let (prefix, backslash) = match text.first() {
+        Some(b'E' | b'e') => (1, Backslash::Escapes),
+        Some(b'U' | b'u') => (2, Backslash::Plain),
+        Some(b'\'') | None => (0, Backslash::Plain),
+        Some(_letter) => (1, Backslash::Plain),
+    };
+    let mut next = Some((0_usize, prefix));
+    iter::from_fn(move || {
+        let (begin, quote) = next?;
+        let rest = text.get(quote..).unwrap_or_default();
+        let end = quote.saturating_add(quoted_length(rest, b'\'', backslash));
+        let behind = gap_length(text.get(end..).unwrap_or_default());
+        next = behind.map(|gap| end.saturating_add(gap)).map(|at| (at, at));
+        Some(begin..end)
+    })
+}
+
+/// How much stands before the quote with which a constant goes on that ended here, if it does: white space and comments
+/// to the end of a line, with such an end among them (`quotecontinue`, `src/backend/parser/scan.l`).
+fn gap_length(text: &[u8]) -> Option<usize> {
+    let (mut at, mut has_newline) = (0_usize, false);
+    loop {
+        let rest = text.get(at..)?;
+        at = at.saturating_add(match rest {
+            [b'\'', ..] => return has_newline.then_some(at),
+            [b'\n' | b'\r', ..] => {
+                has_newline = true;
+                1
+            }
+            [b' ' | b'\t' | 0x0b | 0x0c, ..] => 1,
+            [b'-', b'-', ..] => until(rest, |byte| matches!(byte, b'\n' | b'\r')),
+            _other => return None,
+        });
+    }
 }
 
 /// How long the quoted text at the start is; all of it when it has no end. A doubled quote is one
@@ -488,6 +553,68 @@ mod tests {
         check(
             &format!("ALTER USER a PASSWORD '{verifier}'"),
             "ALTER USER a PASSWORD '(redacted: 135 bytes)'",
+        );
+    }
+
+    #[test]
+    fn a_password_that_goes_on_in_the_next_line_is_taken_out_in_every_part() {
+        let parts = |between: &str| {
+            let gone = |text: &str, want: &str| {
+                check(text, want);
+                let clean = every_password(text.as_bytes());
+                assert_eq!(String::from_utf8_lossy(&clean), want, "{text}");
+            };
+            gone(
+                &format!("alter role a password 'hun'{between}'ter2' valid until 'x'"),
+                &format!(
+                    "alter role a password '(redacted: 5 bytes)'{between}'(redacted: 6 bytes)' valid until 'x'"
+                ),
+            );
+            gone(
+                &format!(
+                    r"alter role a password E'h\'n'{between}'t\'r'{between}'2'; set x.y = 'z'"
+                ),
+                &format!(
+                    "alter role a password '(redacted: 7 bytes)'{between}'(redacted: 6 bytes)'{between}'(redacted: 3 bytes)'; set x.y = 'z'"
+                ),
+            );
+        };
+        for between in [
+            "\n",
+            " \r\n\t",
+            "\x0b\x0c\n",
+            " -- a \\ 'b'\n-- c\n ",
+            "--\r",
+            "\n\n",
+        ] {
+            parts(between);
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_password_and_is_no_part_of_it_is_shown() {
+        // Without the end of a line in between it is an error at the server, and another constant.
+        for behind in [
+            " 'b'",
+            "/*\n*/'b'",
+            "\n/**/'b'",
+            "--'b'",
+            "\nE'b'",
+            "\n$$b$$",
+        ] {
+            let want = format!("alter role a password '(redacted: 3 bytes)'{behind}");
+            check(&want.replace("'(redacted: 3 bytes)'", "'a'"), &want);
+        }
+        // Where the parts end is not known either, and together they are no more than one password has.
+        shown("alter role a password 'a'\n'\\'; drop table t; --'");
+        shown("alter role a password e'\\'a'\n'\u{ef}'");
+        let half = "x".repeat(PASSWORD_MAX / 2 - 1);
+        shown(&format!("alter role a password '{half}'\n'{half}'"));
+        let refused = format!("select 1; alter role a password '{half}'\n'{half}' 'c'");
+        let clean = every_password(refused.as_bytes());
+        assert_eq!(
+            String::from_utf8_lossy(&clean),
+            "select 1; alter role a password '(redacted: 129 bytes)'\n'(redacted: 127 bytes)'x' 'c'"
         );
     }
 
@@ -715,6 +842,8 @@ mod tests {
             ("password $x$", true),
             ("password 'x", true),
             ("password e'\\\\", true),
+            ("password 'x'\n", true),
+            ("password 'x'--\n", true),
         ] {
             let text = part.repeat((1 << 20) / part.len());
             // What would take too long is taken for one.
@@ -722,6 +851,12 @@ mod tests {
             let clean = every_password(text.as_bytes());
             assert_eq!(clean != text.as_bytes(), is_constant, "{part}");
         }
+        let lines = format!("alter role a password e{}", "'\\\\'\n".repeat(200_000));
+        assert_ne!(every_password(lines.as_bytes()), lines.as_bytes());
+        assert_eq!(
+            passwords(lines.as_bytes(), Transaction::None),
+            lines.as_bytes()
+        );
         let plain = "password is password /* ' */ from password ".repeat(20_000);
         assert!(!has_password(plain.as_bytes()));
     }
