@@ -116,6 +116,11 @@ pub fn setting(name: &str, (value, more): (&str, usize), since: Since) -> String
     format!("{name} is {value}{more} {since}")
 }
 
+/// So many changes of such settings came behind one statement, beyond those that were told; the last of each follows.
+pub fn settings(more: u64) -> String {
+    format!("{more} changes more, of which the last is told of each")
+}
+
 /// What was sent behind an error, up to the next Sync: the first and the last of each row of numbers.
 pub fn dropped(rows: &[(u64, u64)]) -> String {
     let rows: Vec<String> = rows.iter().copied().map(range).collect();

@@ -314,6 +314,7 @@ impl Tap {
             b'N' => self.notices = self.notices.saturating_add(1),
             b'E' if message.digest.is_some() => {
                 noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
+                noted.extend(self.settings.rest());
                 let fault = Fault::read_beginning(message.body);
                 noted.extend(self.pipeline.failed(fault, at)?.map(Noted::Outcome));
                 self.show_running();
@@ -343,8 +344,7 @@ impl Tap {
                 } else {
                     Since::Statement(number)
                 };
-                let changed = self.settings.changed(message, since);
-                noted.extend(changed.map(|text| Noted::Told("setting", text)));
+                noted.extend(self.settings.changed(message, since));
             }
             _answer => return self.answered(message, at, noted),
         }
@@ -361,6 +361,10 @@ impl Tap {
         let kind = message.kind;
         if matches!(kind, b'C' | b'E' | b'I' | b's' | b'Z' | b'G') {
             noted.extend(self.copies.over(CopyEnd::Failed).map(Noted::Copied));
+        }
+        // A simple query may have as many of these as it likes, and they end nothing.
+        if kind != b'T' {
+            noted.extend(self.settings.rest());
         }
         let outcome = self.pipeline.answered(kind, message.body, at)?;
         noted.extend(outcome.map(Noted::Outcome));
@@ -392,6 +396,7 @@ impl Tap {
         let carried = self.copies.over(CopyEnd::BrokenOff);
         let outcomes = self.pipeline.settle(account.stir()).into_iter().flatten();
         known.extend(carried.map(Noted::Copied));
+        known.extend(self.settings.rest());
         known.extend(outcomes.map(Noted::Outcome));
         known.extend(self.told());
         let notices = match std::mem::take(&mut self.notices) {

@@ -4,7 +4,6 @@ use policies::words::recordings::Since;
 use recorder::{AppendError, Frame, Stream};
 
 use super::super::account::Account;
-use super::super::noted::Noted;
 use super::Tap;
 use crate::postgres::target::back::Notices;
 use crate::postgres::wire::scan::Message;
@@ -48,8 +47,8 @@ impl Tap {
                 digest: None,
                 data: &[],
             };
-            if let Some(text) = self.settings.changed(&status, Since::Beginning) {
-                account.record_all(&[Noted::Told("setting", text).frame()])?;
+            for told in self.settings.changed(&status, Since::Beginning) {
+                account.record_all(&[told.frame()])?;
             }
         }
         Ok(())
