@@ -14,6 +14,7 @@ mod copying;
 mod dropped;
 mod outcome;
 mod owed;
+mod results;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -30,6 +31,7 @@ pub(super) use batch::may_call;
 pub(super) use outcome::{Fault, Outcome};
 use owed::Copied;
 pub(super) use owed::{Owed, Statement};
+use results::Results;
 
 /// How many answers may be outstanding before we stop reading from the client. The target answers
 /// (and flushes) long before that many, so stopping cannot lock up a client that reads.
@@ -72,8 +74,8 @@ pub(in crate::postgres) struct Pipeline {
     ends: usize,
     /// Rows and copied data of the statement that is being answered.
     moved: Copied,
-    /// Rows, and results of a simple query beyond its first, since this was last asked.
-    fresh: (u64, u64),
+    /// How many rows and results came, and how many may.
+    results: Results,
     /// The last result, waiting for the transaction status that comes with `ReadyForQuery`.
     held: Option<Outcome>,
     /// Those before it since the target was last ready.
@@ -107,7 +109,7 @@ impl Pipeline {
             errors: 0,
             ends: 0,
             moved: Copied::default(),
-            fresh: (0, 0),
+            results: Results::default(),
             held: None,
             batch: Batch::default(),
             told: None,
@@ -271,30 +273,6 @@ impl Pipeline {
         self.held.as_mut()
     }
 
-    /// Counts so much less of the result that goes on.
-    pub(super) fn lose(&mut self, rows: u64, bytes: u64) {
-        self.moved.rows = self.moved.rows.saturating_sub(rows);
-        self.moved.bytes = self.moved.bytes.saturating_sub(bytes);
-    }
-
-    /// Counts a row, or copied data, from the target.
-    pub(super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
-        match self.front() {
-            Some(Owed::Query(_) | Owed::Execute(_)) => {
-                self.moved.add(bytes);
-                self.fresh.0 = self.fresh.0.saturating_add(1);
-                Ok(())
-            }
-            _other => Err(Violation::Kind(b'D')),
-        }
-    }
-
-    /// How many rows came, and how many results of a simple query beyond its first, since this was
-    /// last asked.
-    pub(super) fn fresh(&mut self) -> (u64, u64) {
-        std::mem::take(&mut self.fresh)
-    }
-
     /// Takes an answer of the target. What it returns is complete and to be recorded.
     pub(super) fn answered(
         &mut self,
@@ -339,7 +317,8 @@ impl Pipeline {
 
     /// Takes away what was answered, with the ends of copies behind it: none of those was meant by a copy.
     fn settled(&mut self) {
-        self.owed.pop_front();
+        let settled = self.owed.pop_front();
+        self.results.settles(settled.map(|(owed, _data)| owed));
         self.front();
     }
 
@@ -375,7 +354,10 @@ impl Pipeline {
         at: Duration,
     ) -> Result<Option<Outcome>, Violation> {
         let statement = match self.front() {
-            Some(Owed::Query(statement)) if kind != b's' => statement,
+            Some(Owed::Query(statement)) if kind != b's' => {
+                self.results.take(statement)?;
+                statement
+            }
             Some(Owed::Execute(statement)) => {
                 self.settled();
                 statement
@@ -453,9 +435,8 @@ impl Pipeline {
             transaction: 0,
         };
         self.last = statement.id;
-        if self.held.as_ref().is_some_and(|held| held.id == outcome.id) {
-            self.fresh.1 = self.fresh.1.saturating_add(1);
-        }
+        let is_further = self.held.as_ref().is_some_and(|held| held.id == outcome.id);
+        self.results.ends(is_further);
         let before = self.held.replace(outcome);
         if let Some(before) = &before {
             self.batch.take(before);

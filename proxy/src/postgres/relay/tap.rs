@@ -161,7 +161,12 @@ impl Tap {
         noted.push(Noted::Statement(said));
         noted.extend(besides);
         noted.extend(self.long.omitted(message, is_redacted));
-        self.sent(owed)
+        self.sent(owed)?;
+        if let Owed::Query(statement) = owed {
+            let (text, length) = (message.body, message.length);
+            self.pipeline.expects(statement, text, length);
+        }
+        Ok(())
     }
 
     /// Takes the end of a copy's data, with the words of who gives it up.
@@ -335,6 +340,7 @@ impl Tap {
                 let carried = self.copies.ends(Way::Out, CopyEnd::Whole);
                 let carried = carried.ok_or(Violation::Kind(message.kind))?;
                 noted.push(Noted::Copied(carried));
+                self.pipeline.copied_out()?;
             }
             b'A' => {}
             b'S' => {

@@ -30,20 +30,4 @@ impl Pipeline {
         }
         Ok(())
     }
-
-    /// Notes that the target begins to send the data of a copy: in a query, or as a portal is run.
-    pub(in super::super) fn copies_out(&mut self) -> Result<(), Violation> {
-        match self.front() {
-            Some(Owed::Query(_) | Owed::Execute(_)) => Ok(()),
-            Some(
-                Owed::Parse(_)
-                | Owed::Bind(_)
-                | Owed::Describe(_)
-                | Owed::Close(_)
-                | Owed::Sync
-                | Owed::CopyEnd,
-            )
-            | None => Err(Violation::Kind(b'H')),
-        }
-    }
 }

@@ -104,10 +104,55 @@ async fn takes_its_batch_along(mut stage: Stage) {
     );
 }
 
+/// What a target says to one query takes no more of the recording than that can have.
+#[tokio::test]
+async fn a_query_has_no_more_results_than_its_text() {
+    let ends = |count: usize| framed(b'C', b"SELECT 0\0").repeat(count);
+    let data = [framed(b'd', b"x"), framed(b'c', b"")].concat();
+    let copy = [framed(b'H', b"\0\0\0"), data.clone()].concat();
+    let long = format!("select '{}'", "x".repeat(2 << 20));
+    for (text, says, is_told) in [
+        ("select 1", ends(64), true),
+        ("select 1", ends(65), false),
+        ("select 1; select 2;", ends(66), true),
+        ("select 1; select 2;", ends(67), false),
+        // Of its text not all is kept.
+        (&long, ends(1_000), true),
+        (
+            "copy a to stdout",
+            [&copy[..], &ends(1), &copy].concat(),
+            true,
+        ),
+        ("copy a to stdout", copy.repeat(2), false),
+        ("copy a to stdout", [copy, data].concat(), false),
+    ] {
+        let mut stage = Stage::new();
+        let asks = query(text);
+        let ((), closed) = stage
+            .play(async |client, target| {
+                let sends = async { client.write_all(&asks).await.unwrap() };
+                tokio::join!(sends, read(target, asks.len()));
+                target.write_all(&says).await.unwrap();
+                if is_told {
+                    assert_eq!(read(client, says.len()).await, says);
+                } else {
+                    let ended = async { while client.read_u8().await.is_ok() {} };
+                    let early = timeout(Duration::from_millis(50), ended).await;
+                    assert!(early.is_err(), "the client is told by who ends the session");
+                }
+            })
+            .await;
+        let is_broken = matches!(closed, Some(Closed::Violation(_)));
+        let few: String = text.chars().take(30).collect();
+        assert_eq!(is_broken, !is_told, "{few}: {} bytes", says.len());
+    }
+}
+
 /// A target that answers with the smallest messages leaves others on the thread their turns.
 #[tokio::test]
 async fn a_target_that_floods_with_answers_leaves_others_their_turns() {
     let ends = framed(b'C', b"\0").repeat(100_000);
+    let asks = query(&";".repeat(100_000));
     let ((mut client, mut near), (mut target, mut far)) = (duplex(1 << 20), duplex(1 << 20));
     let (mut up, mut down) = (Lane::new(Side::Client), Lane::new(Side::Target));
     let (mut tap, memory) = (Tap::new(), Memory::default());
@@ -115,8 +160,8 @@ async fn a_target_that_floods_with_answers_leaves_others_their_turns() {
     let lanes = (&mut up, &mut down);
     let relay = Relay::new((&mut near, &mut far), lanes, &mut tap, gate, &memory).run();
     let script = async {
-        client.write_all(&query("select 1")).await.unwrap();
-        read(&mut target, query("select 1").len()).await;
+        client.write_all(&asks).await.unwrap();
+        read(&mut target, asks.len()).await;
         target.write_all(&ends).await.unwrap();
         let (mut most, mut before) = (0, memory.frames.borrow().len());
         while before < 100_000 {

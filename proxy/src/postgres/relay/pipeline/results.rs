@@ -1,0 +1,128 @@
+//! What comes in answer to a statement: rows, and results, of which there are only so many.
+//!
+//! A server has one result for each statement of a text (`exec_simple_query` in `src/backend/tcop/postgres.c`), and
+//! between two of those there is a semicolon. One that had results without end would have a recording without end of
+//! one query, and be paid for none of it. Does not look at what a text says.
+
+use std::collections::VecDeque;
+
+use super::{Owed, Pipeline, Statement, Violation};
+
+/// How many results a text may have more than its semicolons. A server has one; what stands before it may have another
+/// view of a text, or something to tell of its own.
+const SPARE: u64 = 64;
+
+/// What came, and what may still come.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    /// Rows, and results of a simple query beyond its first, since this was last asked.
+    fresh: (u64, u64),
+    /// The number of each simple query that is owed, and how many results it may still have.
+    left: VecDeque<(u64, u64)>,
+    /// How many copies to the client have begun, and how many have ended, of the result that is under way.
+    copies: (u32, u32),
+}
+
+impl Results {
+    /// Counts one of this simple query.
+    pub(super) fn take(&mut self, statement: Statement) -> Result<(), Violation> {
+        let own = self.left.iter_mut().find(|(id, _left)| *id == statement.id);
+        let Some((_id, left)) = own else {
+            return Ok(());
+        };
+        *left = left.checked_sub(1).ok_or(Violation::Kind(b'C'))?;
+        Ok(())
+    }
+
+    /// Counts a result, or what stands for one; `is_further` where it is another one of the same statement.
+    pub(super) fn ends(&mut self, is_further: bool) {
+        self.fresh.1 = self.fresh.1.saturating_add(u64::from(is_further));
+        self.copies = (0, 0);
+    }
+
+    /// Forgets this simple query, which is answered.
+    pub(super) fn settles(&mut self, owed: Option<Owed>) {
+        let Some(Owed::Query(statement)) = owed else {
+            return;
+        };
+        while self
+            .left
+            .front()
+            .is_some_and(|(id, _left)| *id <= statement.id)
+        {
+            self.left.pop_front();
+        }
+    }
+}
+
+impl Pipeline {
+    /// Notes how many results the simple query that was sent last may have: of its text there is this, and `length`
+    /// bytes in all.
+    pub(in super::super) fn expects(&mut self, statement: Statement, text: &[u8], length: u32) {
+        // Otherwise the target drops it.
+        if self.last() != Some(Owed::Query(statement)) {
+            return;
+        }
+        let ends = text.iter().filter(|byte| **byte == b';').count();
+        let unseen = usize::try_from(length).unwrap_or(usize::MAX);
+        let most = ends.saturating_add(unseen.saturating_sub(text.len()));
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        let most = most.saturating_add(SPARE);
+        self.results.left.push_back((statement.id, most));
+    }
+
+    /// Counts so much less of the result that goes on.
+    pub(in super::super) fn lose(&mut self, rows: u64, bytes: u64) {
+        self.moved.rows = self.moved.rows.saturating_sub(rows);
+        self.moved.bytes = self.moved.bytes.saturating_sub(bytes);
+    }
+
+    /// Counts a row, or copied data, from the target.
+    pub(in super::super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
+        match self.front() {
+            Some(Owed::Query(_) | Owed::Execute(_)) => {
+                self.moved.add(bytes);
+                self.results.fresh.0 = self.results.fresh.0.saturating_add(1);
+                Ok(())
+            }
+            _other => Err(Violation::Kind(b'D')),
+        }
+    }
+
+    /// How many rows came, and how many results of a simple query beyond its first, since this was
+    /// last asked.
+    pub(in super::super) fn fresh(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.results.fresh)
+    }
+
+    /// Notes that the target begins to send the data of a copy: in a query, or as a portal is run, and once for each
+    /// result.
+    pub(in super::super) fn copies_out(&mut self) -> Result<(), Violation> {
+        match self.front() {
+            Some(Owed::Query(_) | Owed::Execute(_)) if self.results.copies.0 == 0 => {
+                self.results.copies.0 = 1;
+                Ok(())
+            }
+            Some(
+                Owed::Query(_)
+                | Owed::Execute(_)
+                | Owed::Parse(_)
+                | Owed::Bind(_)
+                | Owed::Describe(_)
+                | Owed::Close(_)
+                | Owed::Sync
+                | Owed::CopyEnd,
+            )
+            | None => Err(Violation::Kind(b'H')),
+        }
+    }
+
+    /// Notes that the target says that this was all the data of a copy: once for each result.
+    pub(in super::super) fn copied_out(&mut self) -> Result<(), Violation> {
+        if self.results.copies.1 > 0 {
+            return Err(Violation::Kind(b'c'));
+        }
+        self.results.copies.1 = 1;
+        Ok(())
+    }
+}
