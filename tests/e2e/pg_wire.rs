@@ -79,6 +79,35 @@ async fn copy_in_the_extended_protocol_is_ended_by_its_data_and_a_sync() {
     assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
 }
 
+/// The server acts on both Syncs then, and on what stands behind them: as it does for whoever comes directly.
+#[tokio::test]
+async fn a_copy_that_fails_before_it_reads_leaves_the_next_batch_its_answers() {
+    let world = world();
+    world.sql(
+        "create table slow (id int); grant insert on slow to app; \
+         create function says_no() returns trigger language plpgsql as \
+         $$ begin perform pg_sleep(0.5); raise 'no'; end $$; \
+         create trigger says_no before insert on slow execute function says_no()",
+    );
+    let run = |sql: &str| [parse("", sql), bind("", ""), execute("", 0), sync()].concat();
+    for behind in [run("select 1"), query("select 1"), run("select 1/0")] {
+        let mut client = world.pg_client().await;
+        client.send(&run("copy slow from stdin")).await.unwrap();
+        while client.next().await.unwrap().kind != b'G' {}
+        let rows = [message(b'd', b"1\n"), message(b'c', b""), sync(), behind];
+        client.send(&rows.concat()).await.unwrap();
+        let mut said = String::new();
+        for _sync in 0..3 {
+            said += &kinds(&client.until_ready().await.unwrap());
+        }
+        assert!(
+            ["EZZ12DCZ", "EZZTDCZ", "EZZ1EZ"].contains(&&*said),
+            "{said}"
+        );
+        assert_eq!(kinds(&client.query("select 1").await.unwrap()), "TDCZ");
+    }
+}
+
 #[tokio::test]
 async fn a_portal_gives_its_rows_in_parts() {
     let world = world();

@@ -446,13 +446,13 @@ impl Pipeline {
 
     fn ready(&mut self, status: u8) -> Result<Option<Outcome>, Violation> {
         match self.front() {
-            Some(Owed::Query(_) | Owed::Sync) => self.settled(),
             // The Sync that the copy would have ignored, had it not failed before reading it; or the end of an error
             // that nothing was owed for.
-            None if self.spare => {
+            _any if self.is_one_more() => {
                 (self.spare, self.startled) = (false, false);
                 self.skipping &= self.withheld;
             }
+            Some(Owed::Query(_) | Owed::Sync) => self.settled(),
             None | Some(_) => return Err(Violation::Kind(b'Z')),
         }
         (self.copying_in, self.unsure) = (false, false);

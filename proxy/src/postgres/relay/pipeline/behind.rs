@@ -30,4 +30,24 @@ impl Pipeline {
         }
         Ok(())
     }
+
+    /// Whether a ReadyForQuery is one more than what is owed, and not of what is answered next: that of a Sync which was
+    /// meant for a copy to ignore, where the copy failed before it read it. Then nothing of what is answered next has
+    /// come.
+    pub(super) fn is_one_more(&mut self) -> bool {
+        let is_fresh = self.held.is_none() && self.spare && !self.startled;
+        match self.front() {
+            Some(
+                Owed::Query(_)
+                | Owed::Parse(_)
+                | Owed::Bind(_)
+                | Owed::Describe(_)
+                | Owed::Close(_)
+                | Owed::Execute(_),
+            ) => is_fresh,
+            // Of two that follow each other either may be the one.
+            Some(Owed::Sync | Owed::CopyEnd) => false,
+            None => self.spare,
+        }
+    }
 }

@@ -242,6 +242,28 @@ fn a_copy_that_fails_before_it_reads_replaces_nothing() {
         play.sends(sent).gets(said).sends(more);
         refuses(&mut play, said);
     }
+    // Once it has, it says that it is ready for each of the two, and before anything that stands behind them.
+    for (sent, said, last) in [
+        ("PBEScSPBES", "12GEZZ12CZ", 6),
+        ("PBEScSPBES", "12GEZ12CZ", 6),
+        ("PBEScSPBES", "12GEZZEZ", 4),
+        ("PBEScSPBES", "12GEZEZ", 4),
+        ("PBEScSQ", "12GEZZCZ", 4),
+        ("PBEScSQ", "12GEZCCZ", 4),
+        ("PBEScSQ", "12GEZZEZ", 4),
+        ("PBEScSQ", "12GEZEZ", 4),
+        ("PBEScSSS", "12GEZZZZ", 3),
+    ] {
+        let mut play = Play::new();
+        play.sends(sent).gets(said);
+        assert!(play.pipeline.idle(), "{sent} {said}");
+        let told = play.said.last().map(|(id, _how)| *id);
+        assert_eq!(told, Some(last), "{sent} {said}");
+    }
+    // And no more often than that.
+    let mut play = Play::new();
+    play.sends("PBEScSPBES").gets("12GEZZ");
+    assert_eq!(play.tries(b'Z'), Err(Violation::Kind(b'Z')));
     // As libpq and tokio-postgres send it, with the next statement behind.
     for (sent, said) in [
         ("PBEScSPBES", "12GCZ12CZ"),
