@@ -53,6 +53,7 @@ mod pg_jumps;
 mod pg_matrix;
 mod pg_pooler;
 mod pg_powers;
+mod pg_redacted;
 mod pg_settings;
 mod pg_suites;
 mod pg_trust;

@@ -400,6 +400,7 @@ impl Pipeline {
         };
         let failure = Failure::Statement(statement.id);
         self.batch.fails(failure, is_doubtful);
+        let fault = self.results.tells(statement, fault);
         Ok(self.hold(statement, None, Some(fault), at))
     }
 

@@ -163,8 +163,8 @@ impl Tap {
         noted.extend(self.long.omitted(message, is_redacted));
         self.sent(owed)?;
         if let Owed::Query(statement) = owed {
-            let (text, length) = (message.body, message.length);
-            self.pipeline.expects(statement, text, length);
+            let text = (message.body, message.length);
+            self.pipeline.expects(statement, text, is_redacted);
         }
         Ok(())
     }

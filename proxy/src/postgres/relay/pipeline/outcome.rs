@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::postgres::statement::redact;
 use crate::postgres::wire::{self, Violation};
 
 /// How a statement went.
@@ -58,6 +59,15 @@ impl Fault {
     /// Reads the body of an `ErrorResponse`.
     pub(super) fn read(body: &[u8]) -> Result<Self, Violation> {
         Ok(Self::of(wire::complaint(b'E', body)?))
+    }
+
+    /// The same with as much of its sentence as stands before a constant.
+    pub(super) fn without_constants(mut self) -> Self {
+        if let Some(at) = self.message.find(['\'', '$']) {
+            let constant = self.message.split_off(at);
+            self.message += &redact::instead_of(constant.len());
+        }
+        self
     }
 
     /// Reads the beginning of the body of one that is longer than is kept.

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Owed, Pipeline, Statement, Violation};
+use super::{Fault, Owed, Pipeline, Statement, Violation};
 
 /// How many results a text may have more than its semicolons. A server has one; what stands before it may have another
 /// view of a text, or something to tell of its own.
@@ -17,21 +17,42 @@ const SPARE: u64 = 64;
 pub(super) struct Results {
     /// Rows, and results of a simple query beyond its first, since this was last asked.
     fresh: (u64, u64),
-    /// The number of each simple query that is owed, and how many results it may still have.
-    left: VecDeque<(u64, u64)>,
+    /// Each simple query that is owed.
+    queries: VecDeque<Query>,
     /// How many copies to the client have begun, and how many have ended, of the result that is under way.
     copies: (u32, u32),
+}
+
+/// What is known of a simple query.
+#[derive(Debug)]
+struct Query {
+    id: u64,
+    /// How many results it may still have.
+    left: u64,
+    /// A password was left out of its text.
+    has_secret: bool,
 }
 
 impl Results {
     /// Counts one of this simple query.
     pub(super) fn take(&mut self, statement: Statement) -> Result<(), Violation> {
-        let own = self.left.iter_mut().find(|(id, _left)| *id == statement.id);
-        let Some((_id, left)) = own else {
+        let own = self.queries.iter_mut().find(|one| one.id == statement.id);
+        let Some(query) = own else {
             return Ok(());
         };
-        *left = left.checked_sub(1).ok_or(Violation::Kind(b'C'))?;
+        let left = query.left.checked_sub(1);
+        query.left = left.ok_or(Violation::Kind(b'C'))?;
         Ok(())
+    }
+
+    /// What is written down of an error of this statement: a server shows where it gave up reading a text, and that can
+    /// be the password that was left out.
+    pub(super) fn tells(&self, statement: Statement, fault: Fault) -> Fault {
+        let own = self.queries.iter().find(|one| one.id == statement.id);
+        if own.is_some_and(|query| query.has_secret) {
+            return fault.without_constants();
+        }
+        fault
     }
 
     /// Counts a result, or what stands for one; `is_further` where it is another one of the same statement.
@@ -45,20 +66,22 @@ impl Results {
         let Some(Owed::Query(statement)) = owed else {
             return;
         };
-        while self
-            .left
-            .front()
-            .is_some_and(|(id, _left)| *id <= statement.id)
-        {
-            self.left.pop_front();
+        let is_over = |query: &Query| query.id <= statement.id;
+        while self.queries.front().is_some_and(is_over) {
+            self.queries.pop_front();
         }
     }
 }
 
 impl Pipeline {
     /// Notes how many results the simple query that was sent last may have: of its text there is this, and `length`
-    /// bytes in all.
-    pub(in super::super) fn expects(&mut self, statement: Statement, text: &[u8], length: u32) {
+    /// bytes in all; and whether it has a password in it that was left out.
+    pub(in super::super) fn expects(
+        &mut self,
+        statement: Statement,
+        (text, length): (&[u8], u32),
+        has_secret: bool,
+    ) {
         // Otherwise the target drops it.
         if self.last() != Some(Owed::Query(statement)) {
             return;
@@ -67,8 +90,11 @@ impl Pipeline {
         let unseen = usize::try_from(length).unwrap_or(usize::MAX);
         let most = ends.saturating_add(unseen.saturating_sub(text.len()));
         let most = u64::try_from(most).unwrap_or(u64::MAX);
-        let most = most.saturating_add(SPARE);
-        self.results.left.push_back((statement.id, most));
+        self.results.queries.push_back(Query {
+            id: statement.id,
+            left: most.saturating_add(SPARE),
+            has_secret,
+        });
     }
 
     /// Counts so much less of the result that goes on.
