@@ -6,6 +6,7 @@ mod bounds;
 mod called;
 mod classified;
 mod lists;
+mod schemas;
 
 /// `kinds relations functions` of a text, for comparing.
 fn told(text: &str) -> String {
@@ -124,18 +125,6 @@ fn a_table_that_is_called_as_hides_nothing() {
     );
     let read = read(b"create temp table pg_temp.as as execute hot(3)");
     assert!(read.executes.contains("hot"), "{read:?}");
-}
-
-#[test]
-fn a_grant_inside_a_schema_is_one() {
-    check(
-        "create schema s grant all on public.payroll to mallory",
-        "admin(public.payroll|)",
-    );
-    check(
-        "create schema s create table grant_log (a int)",
-        "ddl(grant_log|grant_log)",
-    );
 }
 
 #[test]

@@ -273,6 +273,13 @@ fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
     } else {
         SqlKind::Ddl
     };
+    if noun == "schema" {
+        let mut found = named(tokens, Found::of(kind));
+        for element in elements(tokens) {
+            found.takes(statement(element, wrapped));
+        }
+        return Some(found);
+    }
     let of_query = is_word(tokens.first(), "create")
         && tokens
             .iter()
@@ -296,6 +303,22 @@ fn makes(tokens: &[Token<'_>], wrapped: usize) -> Option<Found> {
         found.takes(statement(unfinished(query), wrapped));
     }
     Some(found)
+}
+
+/// What is made together with a schema: each as it would be by itself.
+fn elements<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
+    let (mut depth, mut rest, mut found) = (Depth::default(), tokens, Vec::new());
+    let begins = tokens.iter().enumerate().filter(|(at, token)| {
+        let is_within = depth.at(token) == 0 && *at > 0;
+        is_within && token.is("create")
+    });
+    let begins: Vec<usize> = begins.map(|(at, _token)| at).collect();
+    for at in begins.into_iter().rev() {
+        let (before, element) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        found.push(element);
+        rest = before;
+    }
+    found
 }
 
 /// A rule, with what it runs. Altered, dropped or described, it runs nothing.
