@@ -17,6 +17,18 @@ const GRANTORS_FROM: u32 = 16;
 /// The first major version in which a role does not administer itself (PostgreSQL 15, "Release Notes").
 const SELVES_UNTIL: u32 = 15;
 
+/// Whose the membership `x` is, as a statement says it that ends it, with `more` behind: from 16 on it is one for each
+/// grantor, and REVOKE is about the one that it names.
+fn granted_by(version: u32, more: &str) -> String {
+    if version < GRANTORS_FROM {
+        return "''".to_owned();
+    }
+    format!(
+        "pg_catalog.format(' granted by %I{more}', \
+         (select o.rolname from pg_catalog.pg_roles o where o.oid = x.grantor))"
+    )
+}
+
 /// How many things are named that a group administers.
 const ADMINISTERED_MAX: usize = 5;
 
@@ -29,19 +41,18 @@ pub(super) fn look(place: &RolePlace, version: u32) -> String {
     // Before 16 whoever is a member can become the group, whatever is inherited, and CREATEROLE makes anybody a
     // member of anything. From 16 on that takes ADMIN OPTION, with which one can also make oneself a member; who makes
     // a role has it there, and gains nothing by that where they have it on the group, too.
-    // From 16 on a membership is one for each grantor, and REVOKE is about the one that it names.
-    let (able, whose, harmless, giver) = if version >= GRANTORS_FROM {
+    let (able, harmless, giver) = if version >= GRANTORS_FROM {
         (
             "USAGE",
-            "pg_catalog.format(' granted by %I cascade', (select o.rolname from pg_catalog.pg_roles o where o.oid = x.grantor))",
             "exists (select from pg_catalog.pg_auth_members y \
              where y.roleid = g.oid and y.member = m.oid and y.admin_option) \
              or not (x.inherit_option or x.set_option or x.admin_option)",
             "false",
         )
     } else {
-        ("MEMBER", "''", "m.rolcreaterole", "o.rolcreaterole")
+        ("MEMBER", "m.rolcreaterole", "o.rolcreaterole")
     };
+    let whose = granted_by(version, " cascade");
     format!(
         "select a.rolcanlogin, a.rolsuper, g.rolsuper, \
          exists (select from pg_catalog.pg_auth_members x join pg_catalog.pg_roles o on o.oid = x.grantor \
@@ -62,19 +73,14 @@ pub(super) fn look(place: &RolePlace, version: u32) -> String {
 /// To what the group `g` can let others, itself or as a member of what can, and what is typed to take that from it.
 fn administers(version: u32) -> String {
     // Before 16 a member can become what has CREATEROLE, with which anybody is made a member of anything. From 16
-    // on that takes ADMIN OPTION as well, and a membership is one for each grantor.
-    let (whose, creators) = if version >= GRANTORS_FROM {
-        (
-            "pg_catalog.format(' granted by %I', (select o.rolname from pg_catalog.pg_roles o where o.oid = x.grantor))",
-            "",
-        )
+    // on that takes ADMIN OPTION as well.
+    let creators = if version >= GRANTORS_FROM {
+        ""
     } else {
-        (
-            "''",
-            "union select 'anybody (CREATEROLE)', pg_catalog.format('alter role %I nocreaterole', m.rolname) \
-             from pg_catalog.pg_roles m where m.rolcreaterole and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER') ",
-        )
+        "union select 'anybody (CREATEROLE)', pg_catalog.format('alter role %I nocreaterole', m.rolname) \
+         from pg_catalog.pg_roles m where m.rolcreaterole and pg_catalog.pg_has_role(g.oid, m.oid, 'MEMBER') "
     };
+    let whose = granted_by(version, "");
     // Before 15 a role that logs in administers itself, and gives itself away: to nobody's harm but its own.
     let own = if version < SELVES_UNTIL {
         "and x.grantor <> x.roleid "
