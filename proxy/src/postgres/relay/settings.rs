@@ -106,9 +106,11 @@ mod tests {
 
     /// The texts of what is told.
     fn texts(told: Vec<Noted<'_>>) -> Vec<String> {
-        let texts = told.into_iter().map(|noted| match noted {
-            Noted::Told("setting", text) => text,
-            other => panic!("{other:?}"),
+        let texts = told.into_iter().map(|noted| {
+            let Noted::Told("setting", text) = noted else {
+                panic!("{noted:?}");
+            };
+            text
         });
         texts.collect()
     }

@@ -31,7 +31,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Whether a ReadyForQuery is one more than what is owed, and not of what is answered next: that of a Sync which was
+    /// Whether a `ReadyForQuery` is one more than what is owed, and not of what is answered next: that of a Sync which was
     /// meant for a copy to ignore, where the copy failed before it read it. Then nothing of what is answered next has
     /// come.
     pub(super) fn is_one_more(&mut self) -> bool {

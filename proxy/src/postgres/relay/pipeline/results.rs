@@ -86,7 +86,8 @@ impl Pipeline {
         if self.last() != Some(Owed::Query(statement)) {
             return;
         }
-        let ends = text.iter().filter(|byte| **byte == b';').count();
+        let parts = text.split(|byte| *byte == b';').count();
+        let ends = parts.saturating_sub(1);
         let unseen = usize::try_from(length).unwrap_or(usize::MAX);
         let most = ends.saturating_add(unseen.saturating_sub(text.len()));
         let most = u64::try_from(most).unwrap_or(u64::MAX);
