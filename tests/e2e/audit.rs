@@ -16,8 +16,14 @@ fn an_auditor_reads_who_changed_what() {
             words.contains(&by) && words.contains(&event) && line.contains(what)
         })
     };
-    assert!(is_told("alice", "request_filed", "\"web1\""), "{listed}");
+    assert!(is_told("alice", "request_filed", "target=web1"), "{listed}");
     assert!(is_told("bob", "request_approved", "req_"), "{listed}");
+    // Policies stand in it whole, and fill no screen.
+    let widest = listed.lines().map(|line| line.chars().count()).max();
+    assert!(widest.is_some_and(|widest| widest < 400), "{listed}");
+    let whole = ["tidegate", "-o", "wide", "audit", "ls", "--limit", "1000"];
+    let whole = world.carol().run(&whole).expect("carol reads the ledger");
+    assert!(whole.contains("\"target\":\"web1\""), "{whole}");
     let known = world.carol().json(&["audit", "ls"]).expect("JSON");
     let items = known["items"].as_array().expect("lines");
     let is_alices =

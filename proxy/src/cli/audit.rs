@@ -1,5 +1,7 @@
 //! `audit` and `ca`: what happened, and whom to trust.
 
+mod gist;
+
 use clap::Subcommand;
 use control::api::wire::{AuditView, List, Trust};
 use control::ledger::Happening;
@@ -17,7 +19,7 @@ use crate::cli::{state, tls, when};
 /// Look at the audit log
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
-    /// List what happened last, or after a line; oldest first
+    /// List what happened last, or after a line; oldest first. `-o wide` and `-o json` have it whole
     Ls {
         /// After this line: 0 for the first lines that there are
         #[arg(long)]
@@ -37,8 +39,10 @@ pub(crate) enum CaVerb {
 }
 
 impl Row for AuditView {
-    const COLUMNS: (&'static [&'static str], usize) =
-        (&["LINE", "AT", "BY", "EVENT", "DETAIL", "DIGEST"], 5);
+    const COLUMNS: (&'static [&'static str], usize) = (
+        &["LINE", "AT", "BY", "EVENT", "DETAIL", "DIGEST", "ENTRY"],
+        5,
+    );
 
     fn cells(&self) -> Vec<String> {
         let detail = serde_json::to_value(&self.line.event.happening).unwrap_or_default();
@@ -47,7 +51,7 @@ impl Row for AuditView {
             Some(appended) => appended.changes.clone(),
             None => vec![detail],
         };
-        let [mut events, mut details] = [const { Vec::new() }; 2];
+        let (mut events, mut entries) = (Vec::new(), Vec::new());
         for mut one in told {
             let fields = one.as_object_mut();
             let kind = fields.and_then(|fields| {
@@ -55,15 +59,20 @@ impl Row for AuditView {
                 change.or_else(|| fields.remove("event"))
             });
             events.extend(kind.as_ref().and_then(Value::as_str).map(str::to_owned));
-            details.push(harmless::json(&one.to_string()));
+            entries.push(one);
         }
         vec![
             self.line.seq.to_string(),
             when::stamp(self.line.event.at),
             by.map_or_else(|| "-".to_owned(), |by| harmless::text(&by)),
             events.join(" "),
-            details.join(" "),
+            harmless::text(&gist::gist(&entries)),
             self.line.digest.clone(),
+            entries
+                .iter()
+                .map(|entry| harmless::json(&entry.to_string()))
+                .collect::<Vec<_>>()
+                .join(" "),
         ]
     }
 }
