@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::recorder::{Paths, Shared, sync_dir};
+use crate::recorder::{Paths, Shared};
 
 /// How many files of one session are put aside at most. What comes after that stays where it is.
 const COPIES_MAX: u32 = 100;
@@ -20,7 +20,7 @@ pub(crate) fn put_aside(shared: &Shared, paths: &Paths) -> io::Result<PathBuf> {
     if paths.tail.try_exists()? {
         rename_new(&paths.tail, "damaged-tail")?;
     }
-    sync_dir(&shared.dir)?;
+    shared.sync_names()?;
     Ok(aside)
 }
 

@@ -14,7 +14,7 @@ use crate::End;
 use crate::chain::{Chain, peek, push_frame};
 use crate::checkpoint::Checkpoint;
 use crate::frame::Frame;
-use crate::recorder::{Paths, Shared, sync_dir};
+use crate::recorder::{Paths, Shared};
 use crate::reserve::is_full;
 use crate::segment::{self, Container, SEGMENT_TARGET, Unpacked};
 
@@ -158,7 +158,7 @@ impl Finish<'_> {
     fn publish(&self, shared: &Shared) -> io::Result<()> {
         fs::hard_link(&self.paths.part, &self.paths.sealed)?;
         fs::remove_file(&self.paths.part)?;
-        sync_dir(&shared.dir)?;
+        shared.sync_names()?;
         // Sealed, and durable. Only then may another recording have the file of raw frames; one that stays is recovery's.
         drop(shared.spares.retire(&self.paths.tail));
         Ok(())

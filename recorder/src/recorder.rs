@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
 
 use policies::SessionId;
+use rustix::io::Errno;
 
 use crate::aside::{Use, open_left};
 use crate::checkpoint::Seal;
@@ -31,7 +32,7 @@ const SYNC_THREADS: usize = 16;
 const SYNC_SHARE: usize = 4;
 
 /// How often in a row the directory may fail to be brought to disk before those end whose names are not there: five
-/// seconds, so that a moment without a descriptor ends nobody.
+/// seconds, so that a moment of trouble ends nobody.
 const UNNAMED_MAX: u32 = 10;
 
 /// Makes and keeps the recordings of one directory.
@@ -51,6 +52,8 @@ impl std::fmt::Debug for Recorder {
 /// What all recordings of a directory share.
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
+    /// The directory, open from the start: to bring names to disk takes no descriptor where none is left.
+    held: File,
     pub(crate) limits: Limits,
     pub(crate) seal: Arc<dyn Seal>,
     pub(crate) reserve: Reserve,
@@ -148,9 +151,8 @@ impl Recorder {
             .mode(0o700)
             .create(dir)
             .map_err(refused)?;
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(refused)?;
+        let held = File::open(dir).map_err(refused)?;
+        held.sync_all().map_err(refused)?;
         let reserve = Reserve::new(dir, limits.reserve_bytes);
         match reserve.restore() {
             Ok(()) => {}
@@ -159,6 +161,7 @@ impl Recorder {
         }
         let shared = Shared {
             dir: dir.to_owned(),
+            held,
             limits,
             seal,
             reserve,
@@ -225,7 +228,7 @@ impl Recorder {
             unnamed.store(0, Ordering::Relaxed);
             return Vec::new();
         }
-        let Err(error) = sync_dir(&self.shared.dir) else {
+        let Err(error) = self.shared.sync_names() else {
             unnamed.store(0, Ordering::Relaxed);
             for one in born {
                 one.entry_is_on_disk();
@@ -333,6 +336,15 @@ impl Shared {
         Ok(())
     }
 
+    /// Brings the names in the directory to disk.
+    pub(crate) fn sync_names(&self) -> io::Result<()> {
+        match File::open(&self.dir) {
+            Ok(dir) => dir.sync_all(),
+            Err(error) if is_exhausted(&error) => self.held.sync_all(),
+            Err(other) => Err(other),
+        }
+    }
+
     fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Weak<Live>>> {
         // The book is only ever inserted into and swept; a panic cannot leave it half done.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
@@ -371,9 +383,10 @@ fn sync_all(live: &[Arc<Live>], synced: &AtomicU64) -> Vec<Stopped> {
     stopped
 }
 
-/// Brings the names in `dir` to disk.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+/// Whether there is no descriptor left, of this process or of the system.
+fn is_exhausted(error: &io::Error) -> bool {
+    let all = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| all.contains(&code))
 }
 
 /// The sessions that have a file with this extension in `dir`, oldest first.
@@ -442,6 +455,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shared = Shared {
             dir: dir.path().join("cannot be synced"),
+            held: File::open(dir.path()).unwrap(),
             limits: Limits::default(),
             seal: Arc::new(NoKey),
             reserve: Reserve::new(dir.path(), 0),

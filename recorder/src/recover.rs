@@ -23,7 +23,7 @@ use crate::chain::peek;
 use crate::fault::{Break, Fault};
 use crate::finish::{Finish, Sealed};
 use crate::frame::Frame;
-use crate::recorder::{Paths, Recorder, Shared, sessions, sync_dir};
+use crate::recorder::{Paths, Recorder, Shared, sessions};
 use crate::segment::{self, SEGMENT_MAX};
 use crate::verify::{Verdict, verify_from};
 use crate::{End, Timeline};
@@ -199,7 +199,7 @@ fn become_only_name(path: &Path, shared: &Shared) -> io::Result<Option<File>> {
         drop(fs::remove_file(&copy));
     }
     done?;
-    sync_dir(&shared.dir)?;
+    shared.sync_names()?;
     open_left(path, Use::Write).map(Some)
 }
 
@@ -284,7 +284,7 @@ fn keep_copy(shared: &Shared, paths: &Paths) -> io::Result<PathBuf> {
         keep(&paths.tail, &paths.part.with_extension("damaged-tail"))?;
     }
     keep(&paths.part, &copy)?;
-    sync_dir(&shared.dir)?;
+    shared.sync_names()?;
     Ok(copy)
 }
 

@@ -215,6 +215,7 @@ fn a_server_without_file_descriptors_refuses_newcomers_and_keeps_who_is_in() {
         assert!(!told.contains("TG115"), "the clock is not to blame: {told}");
         std::thread::sleep(Duration::from_secs(1));
     }
+    // For longer than a recording that has just begun waits until its name is on disk.
     assert!(!ssh.has_ended(), "whoever was in stays");
     limit(1024);
     until("there is room again", || {
