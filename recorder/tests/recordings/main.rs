@@ -12,6 +12,7 @@
 )]
 
 mod damage;
+mod descriptors;
 mod desk;
 mod forged;
 mod full_disk;

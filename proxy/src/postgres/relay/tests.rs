@@ -83,9 +83,11 @@ impl Stage {
         let mut script = std::pin::pin!(script);
         let mut closed = None;
         loop {
+            // The relay first: where both are ready, as the machine stood still, its end is not to be missed.
             tokio::select! {
-                done = &mut script => return (done.expect("the script ends in time"), closed),
+                biased;
                 ended = &mut relay, if closed.is_none() => closed = Some(ended),
+                done = &mut script => return (done.expect("the script ends in time"), closed),
             }
         }
     }
