@@ -457,11 +457,11 @@ fn no_tls_record_is_longer_than_postgresqls_own() {
 async fn copied_data_that_no_copy_reads_moves_no_answer_to_another_statement() {
     let world = world();
     let mut client = world.pg_client().await;
-    client.query("set statement_timeout = 200").await.unwrap();
+    client.query("set statement_timeout = 1500").await.unwrap();
     let waits = [parse("z", "select 1"), message(b'H', b"")].concat();
     client.send(&waits).await.unwrap();
     assert_eq!(client.next().await.unwrap().kind, b'1');
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let batch = |sql: &str| [parse("", sql), bind("", ""), execute("", 0), sync()].concat();
     let deletes = batch("delete from orders where id = 1");
     let both = [message(b'd', b""), deletes, batch("select 2")];

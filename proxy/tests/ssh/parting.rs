@@ -166,7 +166,12 @@ fn what_is_over_both_ways_is_closed_by_its_ends_first() {
         let ordinary = closed.load(Ordering::SeqCst);
         // What is given up before its end is closed at once.
         cut(open(&client).await.unwrap()).await;
-        time::sleep(Duration::from_millis(500)).await;
+        for _each in 0..100 {
+            if closed.load(Ordering::SeqCst) > ordinary {
+                break;
+            }
+            time::sleep(Duration::from_millis(100)).await;
+        }
         (ordinary, closed.load(Ordering::SeqCst))
     });
     assert_eq!(counted, Some((0, 1)));

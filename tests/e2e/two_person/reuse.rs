@@ -86,14 +86,14 @@ async fn what_was_approved_is_not_run_again_behind_a_flush_that_fails() {
 async fn what_was_approved_is_not_run_again_behind_a_parse_that_meets_a_timeout() {
     let world = each_delete();
     let mut client = world.pg_client().await;
-    let timeout = "set statement_timeout = 200";
+    let timeout = "set statement_timeout = 1500";
     assert_eq!(kinds(&client.query(timeout).await.unwrap()), "CZ");
     approved(&world, &mut client, "").await;
     let timed = [parse("z", "select 1"), message(b'H', &[])].concat();
     client.send(&timed).await.unwrap();
     assert_eq!(client.next().await.unwrap().kind, b'1');
     // Nothing tells of it.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     client
         .send(&[parse("", "select 1"), sync()].concat())
         .await
@@ -125,7 +125,7 @@ async fn what_was_approved_is_not_run_again_behind_a_parse_that_meets_a_timeout(
 async fn what_was_approved_is_not_run_again_behind_a_close_that_meets_a_timeout() {
     let world = each_delete();
     let mut client = world.pg_client().await;
-    for text in ["set statement_timeout = 200", "begin"] {
+    for text in ["set statement_timeout = 1500", "begin"] {
         assert_eq!(kinds(&client.query(text).await.unwrap()), "CZ", "{text}");
     }
     let close = |what: &[u8]| [message(b'C', &[what, b"\0"].concat()), sync()].concat();
@@ -141,7 +141,7 @@ async fn what_was_approved_is_not_run_again_behind_a_close_that_meets_a_timeout(
     let copy = [b"copy orders from stdin".as_slice(), b"\0"].concat();
     client.send(&message(b'Q', &copy)).await.unwrap();
     assert_eq!(client.next().await.unwrap().kind, b'G');
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     client.send(&message(b'c', &[])).await.unwrap();
     assert_eq!(kinds(&client.until_ready().await.unwrap()), "CZ");
     client.send(&close(b"Pp")).await.unwrap();
