@@ -98,6 +98,28 @@ fn who_stuffs_a_channel_hears_that_it_is_ended() {
     holds(&world.frames(), &["Refused", "TG638", "input"]);
 }
 
+/// Nothing goes to it any more, not even that a channel is over.
+#[test]
+fn who_stuffs_a_channel_hears_that_also_where_the_target_reads_nothing() {
+    /// It is to end by itself once its client has gone.
+    const STOP: &str = "p=$PPID; (sleep 15; kill -CONT $p) & kill -STOP $p; exec sleep 16";
+    /// More than sockets take, of 36 bytes each, and more than may wait.
+    const ENDS: usize = 200_000;
+    let world = World::new("stuffed-unread");
+    let heard = world.abuse(async |mut channel| {
+        channel.exec(true, STOP).await.unwrap();
+        time::sleep(Duration::from_secs(1)).await;
+        for _each in 0..ENDS {
+            channel.eof().await.unwrap();
+        }
+        last(&mut channel).await
+    });
+    let (said, status) = heard.unwrap();
+    assert_eq!(status, Some(77), "{said}");
+    assert!(said.contains("TG638"), "{said}");
+    holds(&world.frames(), &["Refused", "TG638", "input"]);
+}
+
 #[test]
 fn who_stuffs_a_channel_before_its_program_hears_it_too() {
     let world = World::new("stuffed-early");

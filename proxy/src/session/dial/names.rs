@@ -12,10 +12,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 /// How many lookups of one name there may be at once: a resolver that answers takes milliseconds.
 pub(super) const AT_ONCE: usize = 8;
@@ -36,6 +37,26 @@ pub(super) struct Names {
     rows: Mutex<BTreeMap<String, Arc<Row>>>,
     /// The turns of all of them together.
     all: Arc<Semaphore>,
+    /// Told whenever a lookup is over.
+    over: Arc<Notify>,
+}
+
+/// Somebody's turn, for as long as it lasts.
+#[derive(Debug)]
+struct Turn {
+    /// Given back before it is said that it is.
+    _permits: [OwnedSemaphorePermit; 2],
+    _said: Over,
+}
+
+/// Says that a lookup is over.
+#[derive(Debug)]
+struct Over(Arc<Notify>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
 }
 
 /// Those who wait for one name.
@@ -54,6 +75,7 @@ impl Names {
         Self {
             rows: Mutex::default(),
             all: Arc::new(Semaphore::new(ALL_AT_ONCE)),
+            over: Arc::default(),
         }
     }
 
@@ -91,18 +113,28 @@ impl Names {
     }
 
     /// Waits for a turn of this name, and for one of all.
-    async fn turn(&self, row: &Row) -> io::Result<[OwnedSemaphorePermit; 2]> {
-        let under_way = ALL_AT_ONCE.saturating_sub(self.all.available_permits());
-        let of_name = select! {
-            biased;
-            turn = Arc::clone(&row.first).acquire_owned() => turn,
-            turn = Arc::clone(&row.more).acquire_owned(), if under_way < MANY => turn,
+    async fn turn(&self, row: &Row) -> io::Result<Turn> {
+        let mut first = pin!(Arc::clone(&row.first).acquire_owned());
+        let of_name = loop {
+            let mut over = pin!(self.over.notified());
+            // From here on, so that none is missed.
+            over.as_mut().enable();
+            let under_way = ALL_AT_ONCE.saturating_sub(self.all.available_permits());
+            select! {
+                biased;
+                turn = &mut first => break turn,
+                turn = Arc::clone(&row.more).acquire_owned(), if under_way < MANY => break turn,
+                () = over => {}
+            }
         };
         let of_all = Arc::clone(&self.all).acquire_owned().await;
-        Ok([
-            of_name.map_err(io::Error::other)?,
-            of_all.map_err(io::Error::other)?,
-        ])
+        Ok(Turn {
+            _permits: [
+                of_name.map_err(io::Error::other)?,
+                of_all.map_err(io::Error::other)?,
+            ],
+            _said: Over(Arc::clone(&self.over)),
+        })
     }
 
     /// Those who wait for this name. Names that nobody waits for are forgotten.
@@ -204,6 +236,29 @@ mod tests {
         let answers = asking.join_all().await;
         let found = |answer: &Result<io::Result<Vec<_>>, _>| matches!(answer, Ok(Ok(found)) if *found == [at(22)]);
         assert_eq!(answers.iter().filter(|answer| found(answer)).count(), 200);
+    }
+
+    /// One lookup of its name hangs, and there were too many of others for a second.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_has_a_second_turn_once_the_others_are_over() {
+        let names = Arc::new(Names::new());
+        let mut others = tokio::task::JoinSet::new();
+        for host in 0..=MANY {
+            let (names, name) = (Arc::clone(&names), format!("host{host}.example"));
+            let look = || async {
+                time::sleep(Duration::from_secs(2)).await;
+                Ok(Vec::new())
+            };
+            others.spawn(async move { names.find(&name, look).await });
+        }
+        time::sleep(Duration::from_millis(1)).await;
+        let hanging = Arc::clone(&names);
+        others.spawn(async move { hanging.find("web.example", std::future::pending).await });
+        time::sleep(Duration::from_millis(1)).await;
+        let limit = Duration::from_secs(10);
+        let found = names.find("web.example", || async { Ok(vec![at(22)]) });
+        let found = time::timeout(limit, found).await.expect("it has a turn");
+        assert_eq!(found.expect("it is found"), [at(22)]);
     }
 
     #[tokio::test(start_paused = true)]

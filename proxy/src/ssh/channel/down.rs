@@ -296,7 +296,7 @@ impl Down<'_> {
     }
 
     /// The target's connection broke off. What it had sent has been delivered.
-    async fn target_gone(&self) {
+    async fn target_gone(&mut self) {
         // By our hand: the spine ends this relay then, and says why.
         if self.tap.is_cut() {
             return std::future::pending().await;
@@ -309,7 +309,8 @@ impl Down<'_> {
     }
 
     /// Closes the client's channel. Fails only where the client has gone.
-    pub(super) async fn end(&self, status: u32) {
+    pub(super) async fn end(&mut self, status: u32) {
+        self.end_once();
         if !self.exited {
             drop(self.writer.exit_status(status).await);
         }

@@ -49,7 +49,7 @@ impl Intake {
     /// Takes everything that comes, at once. Ends when the client has closed the channel and the target has not taken the
     /// rest in time, or when the client floods. May be dropped and begun again.
     pub(super) async fn drain(&self, read: &mut ChannelReadHalf, stage: &mut Stage) -> Ended {
-        while !self.is_closed.load(Ordering::Relaxed) {
+        while !self.is_closed() {
             let Some(message) = read.wait().await else {
                 return std::future::pending().await;
             };
@@ -63,6 +63,17 @@ impl Intake {
         }
         time::sleep(CLOSING_LIMIT).await;
         Ended::Closed
+    }
+
+    /// Whether the client has closed the channel.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Takes everything that comes, for nobody. Does not end.
+    pub(super) async fn discard(read: &mut ChannelReadHalf) {
+        while read.wait().await.is_some() {}
+        std::future::pending().await
     }
 
     /// What of a message is for the program.

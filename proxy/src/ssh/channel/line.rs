@@ -178,10 +178,11 @@ impl Line {
         self.record_prelude(&program)?;
         let intake = Intake::begin(&mut self.opening.prelude);
         let draining = intake.drain(&mut self.opening.read, &mut self.opening.stage);
-        let (channel, tally) = match late::open(&self.link, &mut self.late, draining).await {
-            Ok(opened) => opened,
-            Err(unopened) => return self.unopened(&program, unopened).await,
-        };
+        let (channel, tally) =
+            match late::open(&self.link, &mut self.late, (draining, &intake)).await {
+                Ok(opened) => opened,
+                Err(unopened) => return self.unopened(&program, unopened).await,
+            };
         // A target has room when it likes: the rules may be others now, and so may be what is followed.
         let is_good = asked.is_good(Asked::now(&self.link.scope));
         let again = if is_good {
@@ -189,27 +190,21 @@ impl Line {
         } else {
             self.admit(&program)
         };
+        let (read, write) = channel.split();
+        let write = Arc::new(write);
         let follow = match again {
             Ok(follow) => follow,
             Err(words) => {
                 let refused = self.refuse(&program, &words, EXIT_REFUSED).await;
-                drop(channel.close().await);
-                self.link.back.forget(channel.id());
+                late::close(&self.link, &mut self.late, write).await;
                 return refused;
             }
         };
         self.tap.follow(follow, self.opening.tally.weight())?;
-        let (id, (read, write)) = (channel.id(), channel.split());
-        let far = super::pump::Far {
-            read,
-            write: Arc::new(write),
-            tally,
-        };
         self.announce().await;
-        let begun = (&program, &intake);
-        let moved = super::pump::run(&self.link, &mut self.opening, far, begun, &self.tap).await;
-        self.link.back.forget(id);
-        moved
+        let far = super::pump::Far { read, write, tally };
+        let (begun, kept) = ((&program, &intake), (&self.tap, &mut self.late));
+        super::pump::run(&self.link, &mut self.opening, far, begun, kept).await
     }
 
     /// There is no channel at the target, or its client wants none any more.

@@ -9,13 +9,14 @@ use policies::words::ssh::SshSaying;
 use policies::words::{Shown, Words};
 use recorder::{AppendError, ChannelEvent};
 use russh::{ChannelReadHalf, ChannelWriteHalf, client};
-use tokio::select;
+use tokio::{join, select};
 use tokio_util::sync::CancellationToken;
 
 use super::burst::Burst;
 use super::down::Down;
 use super::exit::EXIT_REFUSED;
 use super::intake::Intake;
+use super::late::{self, Late};
 use super::notice::Stirred;
 use super::opening::Opening;
 use super::passing::Ended;
@@ -36,13 +37,14 @@ pub(in crate::ssh) struct Far {
     pub(in crate::ssh) tally: Arc<Tally>,
 }
 
-/// Starts the program and moves its bytes until the channel is over.
+/// Starts the program and moves its bytes until the channel is over. Of a target that does not take the end of it, that is
+/// left for `late`.
 pub(super) async fn run(
     link: &Arc<Link>,
     opening: &mut Opening,
     far: Far,
     (program, intake): (&Program, &Intake),
-    tap: &Arc<Tap>,
+    (tap, late): (&Arc<Tap>, &mut Option<Late>),
 ) -> Result<(), AppendError> {
     let Far { read, write, tally } = far;
     let (expected, over) = match ask(opening, &write, (program, intake)).await {
@@ -73,17 +75,18 @@ pub(super) async fn run(
         content: tap.content(),
         expected,
         exited: false,
-        ended: false,
+        // What was never asked for whole has not begun.
+        ended: over.is_some(),
         input_ended: &intake.input_ended,
         eof_held: false,
         burst: Burst::default(),
         notices: None,
         stirred: stirred.clone(),
     };
-    link.begun();
     let ended = if let Some(ended) = over {
         Ok(ended)
     } else {
+        link.begun();
         select! {
             ended = down.carry(read) => ended,
             ended = intake.drain(&mut opening.read, &mut opening.stage) => Ok(ended),
@@ -91,13 +94,22 @@ pub(super) async fn run(
             () = link.client_gone.cancelled() => Ok(Ended::Closed),
         }
     };
-    // Neither side may be there any more; then there is nothing to close.
-    drop(write.close().await);
-    if let Some(words) = cut_off(ended?, tap)? {
+    let words = cut_off(ended?, tap)?;
+    let closing = late::close(link, late, Arc::clone(&write));
+    // Neither waits for the other, and what the client sends meanwhile holds nothing up.
+    select! {
+        ((), ()) = async { join!(dismiss(&mut down, words), closing) } => {}
+        () = Intake::discard(&mut opening.read) => {}
+    }
+    tap.event(ChannelEvent::Closed)
+}
+
+/// Tells the client why its channel was cut off, where it was, and closes it.
+async fn dismiss(down: &mut Down<'_>, words: Option<Words>) {
+    if let Some(words) = words {
         down.voice.say(&words).await;
         down.end(EXIT_REFUSED).await;
     }
-    tap.event(ChannelEvent::Closed)
 }
 
 /// Asks the target for what the client asked for. Returns the answers that will come, in order. What the client sends is

@@ -74,7 +74,8 @@ impl Voice {
         }
     }
 
-    /// Says something. The client has a moment to take it; then that goes on by itself.
+    /// Says something. The client has a moment to take it; then that goes on by itself. Where it has not taken what was
+    /// said before by then, this is not said.
     pub async fn say(&self, words: &Words) {
         self.say_text(&words.to_string()).await;
     }

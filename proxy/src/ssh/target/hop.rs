@@ -70,7 +70,7 @@ pub(crate) async fn through(
         outbox,
         drowned,
         _carrying: carrying,
-        _back: back,
+        back,
     })
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct HopStream {
     /// Ready once nothing goes through any more because too much waited: whoever only reads has to hear of it as well.
     drowned: Pin<Box<WaitForCancellationFutureOwned>>,
     _carrying: JoinSet<()>,
-    _back: Arc<Back>,
+    back: Arc<Back>,
 }
 
 impl Drop for HopStream {
@@ -131,6 +131,8 @@ impl AsyncRead for HopStream {
                     this.left = data;
                 }
                 Some(ChannelMsg::ExtendedData { data, .. }) => this.tally.goes(data.len()),
+                // Also where it is the hop in front of this one that was given up.
+                None if this.back.is_drowned() => return Poll::Ready(Err(drowned())),
                 Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return Poll::Ready(Ok(())),
                 Some(_) => {}
             }
@@ -149,7 +151,14 @@ impl AsyncWrite for HopStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.outbox.poll_put(cx, bytes)
+        let put = self.outbox.poll_put(cx, bytes);
+        put.map_err(|failed| {
+            if self.back.is_drowned() {
+                drowned()
+            } else {
+                failed
+            }
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -26,7 +26,7 @@ const PATIENT_MAX: usize = 1024 * 1024;
 /// How much is taken at a time, in bytes.
 const PIECE: usize = 256 * 1024;
 
-/// Why nothing goes through any more: too much waited for all sessions together.
+/// Why nothing goes through any more: too much waited, for this session or for all together.
 #[derive(Debug, thiserror::Error)]
 #[error("too much waits to go through another target")]
 struct Drowned;
@@ -105,7 +105,7 @@ impl Outbox {
             }
             Writer::Patient => more.get(..PIECE).unwrap_or(more),
             Writer::Restless if queue.held().saturating_add(more.len()) > WAITING_MAX => {
-                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+                return Poll::Ready(Err(drowned()));
             }
             Writer::Restless => more,
         };
@@ -300,7 +300,7 @@ mod tests {
         let outbox = Outbox::new(Writer::Restless, &Arc::default());
         let (written, outcome) = write(&outbox, 2 * WAITING_MAX).await;
         assert_eq!(written, WAITING_MAX);
-        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+        assert!(is_drowned(&outcome.unwrap_err()));
     }
 
     /// Writes as somebody who cannot wait, to a hop that takes nothing.
