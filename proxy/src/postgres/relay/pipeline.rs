@@ -62,6 +62,8 @@ pub(in crate::postgres) struct Pipeline {
     spare: bool,
     /// It is the error that has it so.
     startled: bool,
+    /// The last statement that copied in where a Sync was to be ignored.
+    copier: u64,
     /// What the client sends up to its next Sync goes nowhere: it was told of an error of ours.
     withheld: bool,
     /// Something was sent since the last Sync, which that will commit or undo as one.
@@ -103,6 +105,7 @@ impl Pipeline {
             unsure: false,
             spare: false,
             startled: false,
+            copier: 0,
             withheld: false,
             in_batch: false,
             flushed: false,
@@ -219,7 +222,7 @@ impl Pipeline {
     pub(super) fn sent(&mut self, owed: Owed) -> Result<(), Violation> {
         match owed {
             Owed::Sync if self.copying_in => {
-                (self.unsure, self.spare) = (true, true);
+                self.ignores_sync();
                 return Ok(());
             }
             Owed::Sync => (self.skipping, self.unsure, self.withheld) = (false, false, false),
@@ -317,8 +320,9 @@ impl Pipeline {
 
     /// Takes away what was answered, with the ends of copies behind it: none of those was meant by a copy.
     fn settled(&mut self) {
-        let settled = self.owed.pop_front();
-        self.results.settles(settled.map(|(owed, _data)| owed));
+        if let Some((settled, _data)) = self.owed.pop_front() {
+            self.results.settles(settled);
+        }
         self.front();
     }
 
@@ -335,15 +339,17 @@ impl Pipeline {
                 self.answered_one();
                 Ok(())
             }
-            (b'T', Some(Owed::Query(_))) => Ok(()),
+            (b'T', Some(Owed::Query(_))) => {
+                self.goes_on();
+                Ok(())
+            }
             _other => Err(Violation::Kind(kind)),
         }
     }
 
-    /// Takes away what was answered and copies nothing. Behind a copy the target would have been ready once more before
-    /// that; behind an error of its own nobody knows whose answer it is.
+    /// Takes away what was answered and copies nothing.
     fn answered_one(&mut self) {
-        self.spare &= self.startled;
+        self.goes_on();
         self.settled();
     }
 
@@ -385,7 +391,10 @@ impl Pipeline {
                 (self.skipping, self.spare, self.startled) = (true, true, true);
                 Statement { id: 0, at }
             }
-            Some(Owed::Query(statement)) => statement,
+            Some(Owed::Query(statement)) => {
+                self.fails_behind(statement);
+                statement
+            }
             Some(
                 Owed::Parse(statement)
                 | Owed::Bind(statement)
@@ -393,6 +402,7 @@ impl Pipeline {
                 | Owed::Close(statement)
                 | Owed::Execute(statement),
             ) => {
+                self.fails_behind(statement);
                 self.skip();
                 statement
             }
@@ -408,11 +418,12 @@ impl Pipeline {
     /// it drops.
     fn skip(&mut self) {
         self.owed.pop_front();
-        while let Some((owed, _data)) = self.owed.front()
-            && *owed != Owed::Sync
+        while let Some(&(owed, _data)) = self.owed.front()
+            && owed != Owed::Sync
         {
-            self.dropped.takes(*owed);
+            self.dropped.takes(owed);
             self.owed.pop_front();
+            self.results.settles(owed);
         }
         self.skipping = self.withheld || self.owed.is_empty();
     }

@@ -4,7 +4,7 @@
 //! protocol last, and otherwise says that it is ready (`doing_extended_query_message` and `ignore_till_sync` in
 //! `PostgresMain`, `src/backend/tcop/postgres.c`).
 
-use super::{Owed, Pipeline, Violation};
+use super::{Owed, Pipeline, Statement, Violation};
 
 /// How many errors the target may say before it is ready. A server says one; one more where it ends, or where undoing
 /// what failed fails as well.
@@ -20,6 +20,25 @@ impl Pipeline {
     pub(in super::super) fn recovers(&self) -> bool {
         let reads_on = self.in_batch || self.flushed;
         self.skipping && self.startled && !self.withheld && !reads_on
+    }
+
+    /// Notes that a Sync came which the copy that is answered now ignores, if it reads it.
+    pub(super) fn ignores_sync(&mut self) {
+        (self.unsure, self.spare) = (true, true);
+        self.copier = self.running();
+    }
+
+    /// Notes that what is answered now goes on and copies nothing in. Behind a copy the target would have been ready once
+    /// more before that; behind an error of its own nobody knows whose answer it is.
+    pub(super) fn goes_on(&mut self) {
+        self.spare &= self.startled;
+    }
+
+    /// Notes that this has failed: the same, where it is not the copy itself.
+    pub(super) fn fails_behind(&mut self, failed: Statement) {
+        if failed.id != self.copier {
+            self.goes_on();
+        }
     }
 
     /// Counts an error of the target.

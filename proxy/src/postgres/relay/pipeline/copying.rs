@@ -33,7 +33,7 @@ impl Pipeline {
                 Some((Owed::Sync, data)) => {
                     self.owed.remove(1);
                     self.moved.take(data);
-                    (self.unsure, self.spare) = (true, true);
+                    self.ignores_sync();
                     // The batch and its transaction go on until another Sync, unless that is on its way.
                     let is_left = self.owed.iter().any(|(owed, _data)| *owed == Owed::Sync);
                     self.in_batch |= !is_simple && !is_left;

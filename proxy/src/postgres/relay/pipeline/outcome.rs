@@ -31,6 +31,13 @@ pub(super) const SUSPENDED: &str = "PortalSuspended";
 /// Stands for the tag of a text that has no statement in it.
 pub(super) const EMPTY: &str = "EmptyQueryResponse";
 
+/// What a text does not read as: its constants may not either (`scan.l` in `src/backend/parser`).
+const SYNTAX_ERROR: &str = "42601";
+
+/// The class of what is wrong with a value, its escapes and its encoding too (PostgreSQL documentation, "PostgreSQL
+/// Error Codes").
+const DATA_EXCEPTION: &str = "22";
+
 impl Outcome {
     /// How many rows passed. The data of a copy is cut into messages otherwise; of how many rows that was, its tag
     /// says. One from or to a file of the server's has no data that passes.
@@ -61,9 +68,12 @@ impl Fault {
         Ok(Self::of(wire::complaint(b'E', body)?))
     }
 
-    /// The same with as much of its sentence as stands before a constant.
+    /// The same with as much of its sentence as stands before a constant, or before a piece of one: what cannot be read
+    /// is shown in quotes.
     pub(super) fn without_constants(mut self) -> Self {
-        if let Some(at) = self.message.find(['\'', '$']) {
+        let is_unread = self.sqlstate == SYNTAX_ERROR || self.sqlstate.starts_with(DATA_EXCEPTION);
+        let shows = |letter| matches!(letter, '\'' | '$') || is_unread && letter == '"';
+        if let Some(at) = self.message.find(shows) {
             let constant = self.message.split_off(at);
             self.message += &redact::instead_of(constant.len());
         }
@@ -87,4 +97,39 @@ impl Fault {
 /// As text. What is not UTF-8 in it is replaced.
 pub(super) fn readable(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_text_with_a_password_no_piece_is_shown() {
+        let told = |sqlstate: &str, message: &str| {
+            let fault = Fault {
+                severity: "ERROR".to_owned(),
+                sqlstate: sqlstate.to_owned(),
+                message: message.to_owned(),
+            };
+            fault.without_constants().message
+        };
+        for (sqlstate, message) in [
+            ("42601", "syntax error at or near \"'hunter\""),
+            (
+                "42601",
+                r#"invalid Unicode surrogate pair at or near "\ud800x'""#,
+            ),
+            (
+                "22021",
+                r#"invalid byte sequence for encoding "UTF8": 0xe9 0x74 0x65"#,
+            ),
+            ("22025", r#"invalid Unicode escape value at or near "hun""#),
+        ] {
+            let told = told(sqlstate, message);
+            let shown = ["hun", "ud800", "0xe9"].map(|piece| told.contains(piece));
+            assert_eq!(shown, [false; 3], "{told}");
+        }
+        let named = r#"role "app" does not exist"#;
+        assert_eq!(told("42704", named), named);
+    }
 }

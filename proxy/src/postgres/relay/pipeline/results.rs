@@ -61,9 +61,9 @@ impl Results {
         self.copies = (0, 0);
     }
 
-    /// Forgets this simple query, which is answered.
-    pub(super) fn settles(&mut self, owed: Option<Owed>) {
-        let Some(Owed::Query(statement)) = owed else {
+    /// Forgets what is owed no more, where it is a simple query.
+    pub(super) fn settles(&mut self, owed: Owed) {
+        let Owed::Query(statement) = owed else {
             return;
         };
         let is_over = |query: &Query| query.id <= statement.id;
@@ -108,6 +108,7 @@ impl Pipeline {
     pub(in super::super) fn row(&mut self, bytes: u32) -> Result<(), Violation> {
         match self.front() {
             Some(Owed::Query(_) | Owed::Execute(_)) => {
+                self.goes_on();
                 self.moved.add(bytes);
                 self.results.fresh.0 = self.results.fresh.0.saturating_add(1);
                 Ok(())
@@ -127,6 +128,7 @@ impl Pipeline {
     pub(in super::super) fn copies_out(&mut self) -> Result<(), Violation> {
         match self.front() {
             Some(Owed::Query(_) | Owed::Execute(_)) if self.results.copies.0 == 0 => {
+                self.goes_on();
                 self.results.copies.0 = 1;
                 Ok(())
             }
@@ -151,5 +153,13 @@ impl Pipeline {
         }
         self.results.copies.1 = 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Results {
+    /// Of how many simple queries something is known.
+    pub(super) fn known(&self) -> usize {
+        self.queries.len()
     }
 }

@@ -409,6 +409,49 @@ fn ends_of_copies_that_have_not_begun_do_not_pile_up() {
     assert!(play.pipeline.sent(Owed::CopyEnd).is_err());
 }
 
+/// Only of two that follow each other may the first be of the copy.
+#[test]
+fn what_is_answered_behind_a_failed_copy_shows_where_the_target_stands() {
+    let mut play = Play::new();
+    play.sends("PBEScSPBES")
+        .gets("12GEZEZ")
+        .sends("P")
+        .gets("E");
+    assert!(play.pipeline.surely_skipping());
+    for said in ["TDZ", "TZ", "DZ", "TEZ", "EZ"] {
+        let mut play = Play::new();
+        play.sends("PBEScSQ").gets("12GEZ").gets(said);
+        assert!(play.pipeline.idle(), "{said}");
+        assert!(play.tries(b'Z').is_err(), "{said}");
+    }
+}
+
+#[test]
+fn what_is_known_of_a_query_goes_with_it() {
+    for (before, said) in [("P", "EZ"), ("Q", "CZ"), ("E", "EZ")] {
+        let mut play = Play::new();
+        for _round in 0..3 {
+            play.sends(before);
+            if before == "Q" {
+                play.gets(said);
+            }
+            for _query in 0..100 {
+                play.sends("Q");
+                let (sent, text) = (statement(play.next), b"select 1");
+                play.pipeline.expects(sent, (text, 8), false);
+            }
+            play.sends("S");
+            if before == "Q" {
+                play.gets(&"EZ".repeat(100)).gets("Z");
+            } else {
+                play.gets(said);
+            }
+            assert!(play.pipeline.idle(), "{before}");
+            assert_eq!(play.pipeline.results.known(), 0, "{before}");
+        }
+    }
+}
+
 /// A server says one, and one more where undoing what failed fails, too. All of them would be written down.
 #[test]
 fn a_target_that_says_error_after_error_breaks_the_protocol() {
