@@ -75,6 +75,7 @@ use self::refusals::Refusals;
 use self::replays::Replays;
 use self::turns::Turns;
 
+pub use self::audit::Found;
 pub use self::locks::LocksSeen;
 pub use self::logins::Acquaintance;
 pub use self::onetime::SecretWish;

@@ -12,6 +12,7 @@ pub mod proof;
 pub(crate) mod retreat;
 pub(crate) mod roots;
 mod session;
+pub mod sought;
 pub(crate) mod standing;
 pub(crate) mod tail;
 mod witness;

@@ -43,3 +43,25 @@ fn an_auditor_reads_who_changed_what() {
         assert!(changes.is_some_and(|changes| !changes.is_empty()), "{line}");
     }
 }
+
+#[test]
+fn an_auditor_finds_who_did_what_to_a_target() {
+    let world = World::new();
+    world.grant_ssh("10m");
+    let carol = world.carol();
+    let find = |wanted: &str| {
+        let line = format!("tidegate audit ls {wanted}");
+        let words: Vec<&str> = line.split(' ').collect();
+        carol.run(&words)
+    };
+    let filed = find("--event request_filed --user alice --target web1 --since 10m");
+    let filed = filed.expect("carol reads the ledger");
+    let lines: Vec<&str> = filed.lines().collect();
+    assert_eq!(lines.len(), 2, "a heading and one line: {filed}");
+    assert!(lines[1].contains("request_filed"), "{filed}");
+    let none = find("--event request_filed --user bob").expect("carol reads the ledger");
+    assert!(!none.contains("request_filed"), "{none}");
+    let odd = find("--since yesterday").expect_err("no moment");
+    assert!(odd.to_string().contains("is no moment"), "{odd}");
+    assert!(find("--after 1 --user alice").is_err());
+}

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
 use policies::{PrincipalName, SessionId, TargetName};
 use serde::Deserialize;
 
@@ -9,7 +10,9 @@ use crate::api::Shared;
 use crate::api::caller::Known;
 use crate::api::extract::{Asked, Named, Unread};
 use crate::api::problem::Refused;
-use crate::api::wire::{AuditView, Ended, Ending, List, RawLine, SessionView};
+use crate::api::wire::{AuditList, AuditView, Ended, Ending, List, RawLine, SessionView};
+use crate::broker::Found;
+use crate::ledger::sought::Sought;
 use crate::ledger::{Session, SessionFilter, chain};
 use crate::{Broker, BrokerError, Caller};
 
@@ -129,8 +132,22 @@ pub(crate) struct Page {
     #[serde(default)]
     after: u64,
     limit: Option<u32>,
+}
+
+/// Which lines of the audit log are wanted: some of them, or the last that fit.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lines {
+    #[serde(default)]
+    after: u64,
+    limit: Option<u32>,
     /// The last lines instead, so many.
     last: Option<u32>,
+    /// Of those before this line.
+    before: Option<u64>,
+    event: Option<String>,
+    user: Option<String>,
+    target: Option<String>,
+    since: Option<Timestamp>,
 }
 
 /// How many lines of the audit log are sent at once, at most and when nothing is said.
@@ -142,7 +159,7 @@ const READ: (&str, &str) = ("read audit", "");
 pub(crate) async fn audit_raw(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Page { after, limit, .. }): Asked<Page>,
+    Asked(Page { after, limit }): Asked<Page>,
 ) -> Result<Json<List<RawLine>>, Refused> {
     let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
     let broker = &house.parts.broker;
@@ -159,18 +176,39 @@ pub(crate) async fn audit_raw(
 pub(crate) async fn audit(
     State(house): State<Shared>,
     Known(caller): Known,
-    Asked(Page { after, limit, last }): Asked<Page>,
-) -> Result<Json<List<AuditView>>, Refused> {
-    let limit = last.or(limit).unwrap_or(LINES_MAX).min(LINES_MAX);
-    let broker = &house.parts.broker;
-    let lines = match last {
-        Some(_) => broker.audit_last(&caller, limit).await,
-        None => broker.audit(&caller, after, limit).await,
+    Asked(wanted): Asked<Lines>,
+) -> Result<Json<AuditList>, Refused> {
+    let limit = wanted.last.or(wanted.limit);
+    let limit = limit.unwrap_or(LINES_MAX).min(LINES_MAX);
+    let sought = Sought {
+        event: wanted.event,
+        user: wanted.user,
+        target: wanted.target,
+        since: wanted.since,
     };
-    let lines = broker.audited(&caller, READ, lines).await?;
+    let broker = &house.parts.broker;
+    let whole = |lines| Found {
+        lines,
+        looked_from: None,
+    };
+    let found = if sought.is_everything() && wanted.before.is_none() {
+        let lines = match wanted.last {
+            Some(_) => broker.audit_last(&caller, limit).await,
+            None => broker.audit(&caller, wanted.after, limit).await,
+        };
+        lines.map(whole)
+    } else {
+        let sought = (&sought, wanted.before);
+        broker.audit_sought(&caller, sought, limit).await
+    };
+    let found = broker.audited(&caller, READ, found).await?;
     let view = |line| AuditView {
         schema: "tidegate.audit/1".into(),
         line,
     };
-    Ok(Json(List::of(lines.into_iter().map(view).collect())))
+    Ok(Json(AuditList {
+        schema: "tidegate.list/1".into(),
+        items: found.lines.into_iter().map(view).collect(),
+        looked_from: found.looked_from,
+    }))
 }

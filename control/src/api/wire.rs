@@ -282,3 +282,15 @@ pub struct AuditView {
     #[serde(flatten)]
     pub line: Line,
 }
+
+/// Lines of the audit log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditList {
+    /// Always `tidegate.list/1`.
+    pub schema: String,
+    /// The lines, oldest first.
+    pub items: Vec<AuditView>,
+    /// The first line that was looked at for what was looked for, where there may be more before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_from: Option<u64>,
+}

@@ -8,16 +8,75 @@ use policies::words::evidence;
 
 use super::{Broker, BrokerError, Caller};
 use crate::change::{Appended, Draft, Revision};
+use crate::ledger::sought::Sought;
 use crate::ledger::{Event, Happening, Line, chain};
 use crate::store::Store;
 
 /// How many lines of the ledger are handed out at once.
 const LINES_MAX: u32 = 1_000;
 
+/// How many lines are looked through for one question.
+const LOOKED_MAX: u64 = 20_000;
+
 /// How many entries of the log are held at once: each may carry all policies.
 const ENTRIES_AT_ONCE: u32 = 50;
 
+/// What was found in the ledger.
+#[derive(Debug)]
+pub struct Found {
+    /// The lines, oldest first.
+    pub lines: Vec<Line>,
+    /// The first line that was looked at, where there may be more before it.
+    pub looked_from: Option<u64>,
+}
+
 impl Broker {
+    /// The last lines, of those before line `before`, that are looked for, so many at most. Looks at so many lines that it
+    /// is soon done.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] for who may not see other people's sessions.
+    pub async fn audit_sought(
+        &self,
+        caller: &Caller,
+        (sought, before): (&Sought, Option<u64>),
+        count: u32,
+    ) -> Result<Found, BrokerError> {
+        let count = usize::try_from(count.clamp(1, LINES_MAX)).unwrap_or(usize::MAX);
+        let last = self.inner.store.last_line().await;
+        let last = last.map_err(|error| BrokerError::store(&error))?;
+        let end = last.map_or(1, |line| line.seq.saturating_add(1));
+        let end = before.map_or(end, |before| before.clamp(1, end));
+        let (mut lines, mut from) = (Vec::new(), end);
+        let least = end.saturating_sub(LOOKED_MAX).max(1);
+        let mut is_beyond = false;
+        while from > least && lines.len() < count && !is_beyond {
+            let seen = from.saturating_sub(1).saturating_sub(LINES_MAX.into());
+            let limit = from.saturating_sub(1).saturating_sub(seen);
+            let limit = u32::try_from(limit).unwrap_or(LINES_MAX);
+            let page = self.audit(caller, seen, limit).await?;
+            // A clock that was set back has later lines before earlier ones.
+            is_beyond = !page.iter().any(|line| sought.reaches(line));
+            from = seen.saturating_add(1);
+            for line in page.into_iter().rev() {
+                if lines.len() == count {
+                    break;
+                }
+                from = line.seq;
+                if sought.fits(&line) {
+                    lines.push(line);
+                }
+            }
+            if lines.len() < count {
+                from = seen.saturating_add(1);
+            }
+        }
+        lines.reverse();
+        let looked_from = (from > 1 && !is_beyond).then_some(from);
+        Ok(Found { lines, looked_from })
+    }
+
     /// The last lines of the ledger, oldest first.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use control::broker::Waiting;
 use control::change::Revision;
 use control::ledger::chain::{Walk, hex};
 use control::ledger::proof::{LogFault, Proof};
+use control::ledger::sought::{Sought, doer};
 use control::ledger::{
     Cause, Counters, Event, Happening, Recorded, RecordingState, Session, SessionEnd, Timeline,
 };
@@ -424,4 +425,41 @@ async fn a_store_with_somebody_elses_trigger_is_not_opened() {
     file.close().await.unwrap();
     let refused = scratch.refused().await;
     assert!(matches!(refused, OpenError::Altered { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_is_looked_for_is_found_from_the_end_on() {
+    let scratch = Scratch::new().await;
+    let broker = started(scratch.open().await).await.unwrap();
+    let root = caller("root");
+    let all = broker.audit(&root, 0, 1_000).await.unwrap();
+    let grown: Vec<u64> = all
+        .iter()
+        .filter(|line| doer(line).as_deref() == Some("root"))
+        .map(|line| line.seq)
+        .collect();
+    let (last, before) = (grown[grown.len() - 1], grown[grown.len() - 2]);
+    let sought = Sought {
+        user: Some("root".to_owned()),
+        ..Sought::default()
+    };
+    let found = async |end, count| {
+        let found = broker.audit_sought(&root, (&sought, end), count).await;
+        let found = found.unwrap();
+        let lines: Vec<u64> = found.lines.iter().map(|line| line.seq).collect();
+        (lines, found.looked_from)
+    };
+    assert_eq!(found(None, 1).await, (vec![last], Some(last)));
+    assert_eq!(found(Some(last), 1).await, (vec![before], Some(before)));
+    assert_eq!(found(None, 1_000).await, (grown.clone(), None));
+    assert_eq!(found(Some(grown[0]), 1).await.0, Vec::<u64>::new());
+    let late = Sought {
+        since: Some("9999-01-01T00:00:00Z".parse().unwrap()),
+        ..Sought::default()
+    };
+    let none = broker.audit_sought(&root, (&late, None), 10).await.unwrap();
+    assert_eq!((none.lines.len(), none.looked_from), (0, None));
+    let alice = caller("alice");
+    let refused = broker.audit_sought(&alice, (&sought, None), 1);
+    assert!(refused.await.is_err());
 }

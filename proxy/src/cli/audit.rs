@@ -2,18 +2,21 @@
 
 mod gist;
 
-use clap::Subcommand;
-use control::api::wire::{AuditView, List, Trust};
-use control::ledger::Happening;
+use clap::{Args, Subcommand};
+use control::api::wire::{AuditList, AuditView, Trust};
+use control::ledger::sought;
+use jiff::Timestamp;
 use policies::words::cli::doing;
 use policies::words::cli::ledger as words;
-use serde_json::Value;
+use policies::{PrincipalName, TargetName};
 
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::path::segment;
 use crate::cli::printer::{Format, Row, harmless};
 use crate::cli::proof::{self, ProofArgs};
+use crate::cli::when::Moment;
 use crate::cli::{state, tls, when};
 
 /// Look at the audit log
@@ -22,13 +25,69 @@ pub(crate) enum AuditVerb {
     /// List what happened last, or after a line; oldest first. `-o wide` and `-o json` have it whole
     Ls {
         /// After this line: 0 for the first lines that there are
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["event", "user", "target", "since", "before"])]
         after: Option<u64>,
+        #[command(flatten)]
+        which: Which,
         /// At most so many lines
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     Verify(ProofArgs),
+}
+
+/// What is looked for.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Only this, as EVENT has it
+    #[arg(long)]
+    event: Option<String>,
+    /// Only what this person did
+    #[arg(long)]
+    user: Option<PrincipalName>,
+    /// Only what names this target
+    #[arg(long)]
+    target: Option<TargetName>,
+    /// Only since then: `2h` ago, or 2026-01-05T09:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = when::moment)]
+    since: Option<Moment>,
+    /// Only before this line
+    #[arg(long, value_name = "LINE")]
+    before: Option<u64>,
+}
+
+impl Which {
+    /// What is asked of the server, each with a `&` in front.
+    fn asked(&self, now: Timestamp) -> String {
+        let since = self.since.map(|since| since.before(now).to_string());
+        let before = self.before.map(|before| before.to_string());
+        let all = [
+            ("event", self.event.clone()),
+            ("user", self.user.as_ref().map(ToString::to_string)),
+            ("target", self.target.as_ref().map(ToString::to_string)),
+            ("since", since),
+            ("before", before),
+        ];
+        let set = all.into_iter().filter_map(|(name, value)| {
+            let value = value?;
+            Some(format!("&{name}={}", segment(&value)))
+        });
+        set.collect()
+    }
+
+    /// The same as it is typed, but for the line.
+    fn typed(&self) -> String {
+        let all = [
+            ("event", self.event.clone()),
+            ("user", self.user.as_ref().map(ToString::to_string)),
+            ("target", self.target.as_ref().map(ToString::to_string)),
+            ("since", self.since.map(|since| since.to_string())),
+        ];
+        let set = all
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!(" --{name} {}", value?)));
+        set.collect()
+    }
 }
 
 /// Look at the certificate authorities
@@ -45,20 +104,13 @@ impl Row for AuditView {
     );
 
     fn cells(&self) -> Vec<String> {
-        let detail = serde_json::to_value(&self.line.event.happening).unwrap_or_default();
-        let by = doer(self, &detail);
-        let told = match &self.line.appended {
-            Some(appended) => appended.changes.clone(),
-            None => vec![detail],
-        };
+        let by = sought::doer(&self.line);
         let (mut events, mut entries) = (Vec::new(), Vec::new());
-        for mut one in told {
-            let fields = one.as_object_mut();
-            let kind = fields.and_then(|fields| {
-                let change = fields.remove("change");
-                change.or_else(|| fields.remove("event"))
-            });
-            events.extend(kind.as_ref().and_then(Value::as_str).map(str::to_owned));
+        for mut one in sought::told(&self.line) {
+            events.extend(sought::kind(&one).map(str::to_owned));
+            if let Some(fields) = one.as_object_mut() {
+                let _kind = fields.remove("change").or_else(|| fields.remove("event"));
+            }
             entries.push(one);
         }
         vec![
@@ -77,35 +129,35 @@ impl Row for AuditView {
     }
 }
 
-/// Who did it, as far as a line says. Nobody where the server did it by itself.
-fn doer(view: &AuditView, detail: &Value) -> Option<String> {
-    if let Some(appended) = &view.line.appended {
-        return appended.by.as_ref().map(ToString::to_string);
-    }
-    if let Happening::ClockStepped { .. } = view.line.event.happening {
-        // `by` is by how much.
-        return None;
-    }
-    let places = ["/by", "/principal", "/ask/principal", "/session/principal"];
-    let found = places
-        .iter()
-        .find_map(|place| detail.pointer(place)?.as_str());
-    found.map(str::to_owned)
-}
-
 /// `audit …`.
 pub(crate) async fn audit(context: &Context, verb: AuditVerb) -> Outcome {
-    let (after, limit) = match verb {
-        AuditVerb::Ls { after, limit } => (after, limit),
+    let (after, which, limit) = match verb {
+        AuditVerb::Ls {
+            after,
+            which,
+            limit,
+        } => (after, which, limit),
         AuditVerb::Verify(args) => return proof::verify(context, &args).await,
     };
     let doing = doing::READ_AUDIT;
+    let asked = which.asked(context.now());
     let path = match after {
         Some(after) => format!("/v1/audit?after={after}&limit={limit}"),
-        None => format!("/v1/audit?last={limit}"),
+        None => format!("/v1/audit?last={limit}{asked}"),
     };
-    let list: List<AuditView> = context.client(doing)?.get(doing, &path).await?;
+    let list: AuditList = context.client(doing)?.get(doing, &path).await?;
     context.printer.list(&list, &list.items)?;
+    if !asked.is_empty() {
+        if let Some(line) = list.looked_from {
+            let found = list.items.len();
+            context
+                .printer
+                .say(&words::sought(found, line, &which.typed()));
+        } else if list.items.is_empty() {
+            context.printer.say(&words::none_fits());
+        }
+        return Ok(());
+    }
     let seq = |view: Option<&AuditView>| view.map(|view| view.line.seq);
     match (after, seq(list.items.first()), seq(list.items.last())) {
         (None, Some(first), _) if first > 1 => context.printer.say(&words::earlier(first)),
@@ -170,27 +222,25 @@ pub(crate) async fn trust(context: &Context) -> Result<Trust, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
-    #[track_caller]
-    fn check(event: &Value, by: &str) {
-        let mut line = serde_json::json!({
-            "schema": "tidegate.audit/1", "seq": 7, "at": "2026-01-05T09:00:00Z", "digest": "ab",
-        });
-        let (fields, event) = (line.as_object_mut().unwrap(), event.as_object().unwrap());
-        fields.extend(event.clone());
-        let view: AuditView = serde_json::from_value(line).unwrap();
-        assert_eq!(view.cells()[2], by);
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        which: Which,
     }
 
     #[test]
-    fn a_clock_that_was_set_was_set_by_nobody_known() {
-        let stepped = serde_json::json!({ "event": "clock_stepped", "by": "-PT5M0.001130371S" });
-        check(&stepped, "-");
-        let login = serde_json::json!({
-            "event": "logged_in", "principal": "alice", "source": "192.0.2.7", "by_key": "SHA256:a",
-            "ssh_serial": "1", "x509_serial": "2", "expires_at": "2026-01-05T17:00:00Z",
-        });
-        check(&login, "alice");
+    fn what_is_looked_for_can_be_typed_again() {
+        let typed = "ls --event refused --user alice --since 2h --before 7";
+        let which = Line::try_parse_from(typed.split(' ')).unwrap().which;
+        let now = "2026-01-05T09:00:00Z".parse().unwrap();
+        assert_eq!(
+            which.asked(now),
+            "&event=refused&user=alice&since=2026-01-05T07%3A00%3A00Z&before=7"
+        );
+        assert_eq!(which.typed(), " --event refused --user alice --since 2h");
     }
 }

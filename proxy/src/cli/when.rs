@@ -54,6 +54,51 @@ pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
     Ok(whole)
 }
 
+/// The text names no moment that has been.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no moment: 2h is so long ago, and 2026-01-05T09:00:00Z is one")]
+pub(crate) struct MomentError(String);
+
+/// A moment that has been, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl Moment {
+    /// When that was.
+    pub(crate) fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(long) => now.checked_sub(long).unwrap_or(Timestamp::MIN),
+            Self::At(at) => at,
+        }
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ago(long) => {
+                let seconds = i64::try_from(long.as_secs()).unwrap_or(i64::MAX);
+                f.write_str(&length(seconds))
+            }
+            Self::At(at) => at.fmt(f),
+        }
+    }
+}
+
+/// Reads `2h`, as so long ago, or an instant of RFC 3339.
+pub(crate) fn moment(text: &str) -> Result<Moment, MomentError> {
+    if let Ok(long) = duration(text) {
+        return Ok(Moment::Ago(long));
+    }
+    let at = text.parse().map(Moment::At);
+    at.map_err(|_odd| MomentError(text.chars().take(40).collect()))
+}
+
 /// A length of time in at most two units: `58m`, `1h30m`, `2d`.
 pub(crate) fn length(seconds: i64) -> String {
     let seconds = seconds.unsigned_abs();
@@ -132,6 +177,18 @@ mod tests {
             "400d",
         ] {
             check(text, None);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_so_long_ago_or_an_instant() {
+        let now: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
+        let read = |text| moment(text).map(|moment| moment.before(now).to_string());
+        assert_eq!(read("90m").as_deref(), Ok("2026-01-05T07:30:00Z"));
+        let instant = "2026-01-04T00:00:00Z";
+        assert_eq!(read(instant).as_deref(), Ok(instant));
+        for odd in ["", "yesterday", "2026-01-04", "0s"] {
+            assert!(moment(odd).is_err(), "{odd}");
         }
     }
 

@@ -116,3 +116,18 @@ pub fn older(verb: &str, shown: u32) -> String {
 pub fn later(last: u64) -> String {
     format!("there may be more:  tidegate audit ls --after {last}")
 }
+
+/// Of the lines that were looked for so many were found, and it was looked from this line on.
+pub fn sought(found: usize, line: u64, typed: &str) -> String {
+    let found = match found {
+        0 => "none fits".to_owned(),
+        1 => "1 line".to_owned(),
+        some => format!("{some} lines"),
+    };
+    format!("{found} from line {line} on; before it:  tidegate audit ls{typed} --before {line}")
+}
+
+/// None of all lines fits.
+pub fn none_fits() -> String {
+    "none fits; what there is:  tidegate audit ls --limit 50".to_owned()
+}
