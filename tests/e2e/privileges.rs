@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use tests::wait::within;
 use tests::{Setting, World, until};
 
 use crate::remains::removals;
@@ -250,4 +252,34 @@ fn what_was_made_as_the_role_of_all_grants_is_named() {
     world.no_own_roles();
     let said = removals(&world, 2);
     assert_eq!(said.matches("tidegate_grants owns").count(), 1, "{said}");
+}
+
+/// More than the server has locks, by who may read one table.
+#[test]
+fn very_much_is_removed_in_pieces() {
+    let world = world(&["app: SELECT ON sales.bills"]);
+    let before = world.catalogue();
+    let grant = world.grant_pg("10m");
+    let ran = world.psql("select count(lo_create(0)) from generate_series(1, 20000)");
+    assert_eq!(out(&ran), "20000\n", "{}", err(&ran));
+    world.sql("grant create on schema sales to public");
+    let made = "do $$ begin for n in 1..9000 loop execute format('create table sales.t%s (id serial)', n); \
+                execute format('create type sales.c%s as (a int)', n); \
+                if n % 100 = 0 then commit; end if; end loop; end $$";
+    let becoming = format!("set role {}", grant.replace("grt_", "tg_"));
+    let made = world
+        .direct("postgres", &[becoming.as_str(), made])
+        .output();
+    let made = made.expect("psql runs");
+    assert!(made.status.success(), "{}", err(&made));
+    world.revoke(&grant);
+    within(Duration::from_secs(120), "it is removed", || {
+        world.own_roles().is_empty().then_some(())
+    });
+    world.sql("revoke create on schema sales from public");
+    assert_eq!(
+        world.sql("select count(*) from pg_largeobject_metadata"),
+        "0"
+    );
+    assert_eq!(world.catalogue(), before);
 }

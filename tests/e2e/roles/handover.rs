@@ -365,7 +365,7 @@ fn no_role_stays_because_no_standby_copies() {
     assert_eq!(world.catalogue(), before);
 }
 
-/// More functions than an answer has rows, and more tables than the server has locks.
+/// More functions than an answer has rows, and more tables, types and large objects than the server has locks.
 #[test]
 fn very_much_is_handed_over_in_pieces() {
     let world = World::with(&Setting {
@@ -383,6 +383,9 @@ fn very_much_is_handed_over_in_pieces() {
          security definer language sql as ''select 1''', n); end loop; end $$",
         "do $$ begin for n in 1..4000 loop execute format('create table t%s ()', n); \
          if n % 100 = 0 then commit; end if; end loop; end $$",
+        "do $$ begin for n in 1..4000 loop execute format('create type c%s as (a int)', n); \
+         if n % 100 = 0 then commit; end if; end loop; end $$",
+        "select count(lo_create(0)) from generate_series(1, 20000)",
         "create table counted (id serial, x text primary key)",
     ];
     let made = world.direct("postgres", &much).output();
@@ -396,6 +399,10 @@ fn very_much_is_handed_over_in_pieces() {
     assert_eq!(world.sql(left), "10050|f");
     let left = "select count(*) from pg_class where relowner = 'app'::regrole and relkind = 'r'";
     assert_eq!(world.sql(left), "4001");
+    let left = "select count(*) from pg_class where relowner = 'app'::regrole and relkind = 'c'";
+    assert_eq!(world.sql(left), "4000");
+    let left = "select count(*) from pg_largeobject_metadata where lomowner = 'app'::regrole";
+    assert_eq!(world.sql(left), "20000");
 }
 
 #[test]

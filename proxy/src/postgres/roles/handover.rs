@@ -25,6 +25,9 @@ const READIED_AT_ONCE: usize = 1_000;
 /// (`max_locks_per_transaction`), and each of their indexes takes one, too.
 pub(super) const TABLES_AT_ONCE: usize = 100;
 
+/// How many large objects are handed over or removed at once: each takes a lock.
+pub(super) const OBJECTS_AT_ONCE: usize = 500;
+
 /// How many rights are taken back at once.
 const RIGHTS_AT_ONCE: usize = 500;
 
@@ -246,6 +249,40 @@ pub(super) fn tables(role: &Login, group: &Login) -> String {
          and not exists (select from pg_catalog.pg_depend d where c.relkind = 'S' and d.objid = c.oid \
          and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') \
          and d.refclassid = d.classid and d.refobjsubid > 0) limit {TABLES_AT_ONCE}"
+    )
+}
+
+/// Hands over the next types of the role, but for those that are of a table or of another type.
+pub(super) fn types(role: &Login, group: &Login) -> String {
+    let (role, group) = (literal(role.as_str()), literal(group.as_str()));
+    format!(
+        "select pg_catalog.format('alter type %I.%I owner to %I', n.nspname, t.typname, {group}) \
+         from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace \
+         join pg_catalog.pg_roles r on r.oid = t.typowner left join pg_catalog.pg_class c on c.oid = t.typrelid \
+         where r.rolname = {role} and (t.typtype in ('d', 'e', 'r') or c.relkind = 'c') \
+         and n.nspname !~ '^pg_temp_' limit {TABLES_AT_ONCE}"
+    )
+}
+
+/// Hands over the next large objects of the role.
+pub(super) fn large_objects(role: &Login, group: &Login) -> String {
+    format!(
+        "select pg_catalog.format('alter large object %s owner to %I', l.oid, {}) {}",
+        literal(group.as_str()),
+        next_large_objects(role)
+    )
+}
+
+/// The next `l.oid` of the role. Found by whose they are, which has an index: there may be millions.
+pub(super) fn next_large_objects(role: &Login) -> String {
+    format!(
+        "from (select s.objid as oid from pg_catalog.pg_shdepend s \
+         where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass \
+         and s.refobjid = (select r.oid from pg_catalog.pg_roles r where r.rolname = {}) \
+         and s.classid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass and s.deptype = 'o' and s.dbid = \
+         (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()) \
+         limit {OBJECTS_AT_ONCE}) l",
+        literal(role.as_str())
     )
 }
 

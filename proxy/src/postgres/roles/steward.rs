@@ -407,8 +407,7 @@ async fn hand_over(
     let name = place.role();
     if endpoint.privileges.contains_key(&place.group) {
         passable(strip(admin, (&name, &place.group), None).await)?;
-        let cleared = admin.run(privileges::clear(&name)).await;
-        return cleared.map(|_rows| Vec::new());
+        return clear(admin, &name).await.map(|()| Vec::new());
     }
     let is_member = admin.run(handover::is_member(&name, &place.group)).await?;
     let lending = (role::lend(place, admin.version()), role::end_lending(place));
@@ -422,10 +421,36 @@ async fn hand_over(
     passable(strip(admin, (&name, &place.group), lent).await)?;
     // Handed over as they were, its functions would run with the group's rights.
     readied?;
-    let tables = handover::tables(&name, &place.group);
-    passable(in_pieces(admin, lent, (&tables, handover::TABLES_AT_ONCE)).await)?;
+    let (role, group) = (&name, &place.group);
+    for (sql, at_once) in [
+        (handover::tables(role, group), handover::TABLES_AT_ONCE),
+        (handover::types(role, group), handover::TABLES_AT_ONCE),
+        (
+            handover::large_objects(role, group),
+            handover::OBJECTS_AT_ONCE,
+        ),
+    ] {
+        passable(in_pieces(admin, lent, (&sql, at_once)).await)?;
+    }
     let sql = handover::as_member(lent, &handover::hand_over(&name, &place.group));
     admin.run(sql).await.map(|_rows| remains)
+}
+
+/// Removes what the role owns in the database that `admin` is in, a piece at a time where there is much.
+async fn clear(admin: &mut Admin, name: &Login) -> Result<(), AdminError> {
+    let drops = privileges::drops(name);
+    passable(in_pieces(admin, None, (&drops, handover::TABLES_AT_ONCE)).await)?;
+    loop {
+        let removed = match admin.run(privileges::unlink(name)).await {
+            Ok(rows) => rows.first().map(|row| text(row, 0).parse()),
+            Err(AdminError::Said { .. }) => break,
+            Err(broken) => return Err(broken),
+        };
+        if removed != Some(Ok(handover::OBJECTS_AT_ONCE)) {
+            break;
+        }
+    }
+    admin.run(privileges::clear(name)).await.map(|_rows| ())
 }
 
 /// What the server refused to do in this way is done, or refused, in the next.
