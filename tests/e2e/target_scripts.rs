@@ -58,3 +58,26 @@ fn a_script_that_refuses_changes_nothing_and_a_target_that_cannot_elevate_is_not
     let tested = world.bob().output(&test).expect("it runs");
     assert!(tested.status.success(), "{tested:?}");
 }
+
+/// Whoever owns a database, or was in as a group that does, has put an operator before the server's there.
+#[test]
+fn a_script_calls_nothing_of_the_databases_owner() {
+    let world = World::new();
+    world.have_own_roles();
+    world.sql("alter database orders owner to app; grant create on database orders to app");
+    let owners = [
+        "set role app",
+        "create schema evil",
+        "create function evil.eq(name, name) returns bool language plpgsql as $f$ begin \
+         if current_setting('is_superuser') = 'on' then execute 'create role mallory superuser login'; end if; \
+         return $1 operator(pg_catalog.=) $2; end $f$",
+        "create operator evil.= (leftarg = name, rightarg = name, function = evil.eq)",
+        "alter database orders set search_path = evil, public, pg_catalog",
+    ];
+    let made = world.direct("postgres", &owners).output();
+    let made = made.expect("psql runs");
+    assert!(made.status.success(), "{}", err(&made));
+    world.have_script_run();
+    let found = "select count(*) from pg_catalog.pg_authid a where a.rolname::text operator(pg_catalog.=) 'mallory'";
+    assert_eq!(world.sql(found), "0");
+}

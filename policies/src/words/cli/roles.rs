@@ -74,9 +74,13 @@ pub fn admin_script(target: &str, roles: &[String], admin: &str) -> String {
 }
 
 /// The whole script, as `psql` reads it from its input: where one statement fails, or refuses, nothing was done
-/// and psql's exit status says so.
+/// and psql's exit status says so. Nothing that the database's owner has put into a schema of theirs is called by it: a
+/// superuser runs it, and what is set on the database would be looked up there first.
 pub fn whole_or_nothing(script: &str) -> String {
-    format!("\\set ON_ERROR_STOP on\nbegin;\n{script}commit;\n")
+    format!(
+        "\\set ON_ERROR_STOP on\nbegin;\nset local search_path = pg_catalog, pg_temp;\n\
+         set local standard_conforming_strings = on;\n{script}commit;\n"
+    )
 }
 
 /// A target has nobody who makes roles or accounts there, or not by a script of ours.
