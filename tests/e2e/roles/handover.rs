@@ -383,6 +383,8 @@ fn very_much_is_handed_over_in_pieces() {
          security definer language sql as ''select 1''', n); end loop; end $$",
         "do $$ begin for n in 1..4000 loop execute format('create table t%s ()', n); \
          if n % 100 = 0 then commit; end if; end loop; end $$",
+        "do $$ begin for n in 1..15 loop execute format('create table w%s (a int)', n); \
+         for m in 1..200 loop execute format('create index on w%s (a)', n); end loop; commit; end loop; end $$",
         "do $$ begin for n in 1..4000 loop execute format('create type c%s as (a int)', n); \
          if n % 100 = 0 then commit; end if; end loop; end $$",
         "select count(lo_create(0)) from generate_series(1, 20000)",
@@ -398,7 +400,7 @@ fn very_much_is_handed_over_in_pieces() {
     let left = "select count(*), bool_or(prosecdef) from pg_proc where proowner = 'app'::regrole";
     assert_eq!(world.sql(left), "10050|f");
     let left = "select count(*) from pg_class where relowner = 'app'::regrole and relkind = 'r'";
-    assert_eq!(world.sql(left), "4001");
+    assert_eq!(world.sql(left), "4016");
     let left = "select count(*) from pg_class where relowner = 'app'::regrole and relkind = 'c'";
     assert_eq!(world.sql(left), "4000");
     let left = "select count(*) from pg_largeobject_metadata where lomowner = 'app'::regrole";

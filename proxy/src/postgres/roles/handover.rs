@@ -21,9 +21,15 @@ pub(super) const WAITS: &[u8] = b"set local lock_timeout = '10ms'";
 /// How many schemas and functions are made ready at once. One role can have made more than an answer has rows.
 const READIED_AT_ONCE: usize = 1_000;
 
-/// How many tables are handed over at once, where there are more: a server has only so many locks
-/// (`max_locks_per_transaction`), and each of their indexes takes one, too.
+/// How many tables are handed over at once, where there are more.
 pub(super) const TABLES_AT_ONCE: usize = 100;
+
+/// How many locks are enough for one piece: a server has only so many (`max_locks_per_transaction`).
+const LOCKS_ENOUGH: usize = 400;
+
+/// How many locks a relation `c` takes, with what is a part of it.
+const LOCKS: &str = "1 + case when c.reltoastrelid <> 0 then 2 else 0 end \
+                     + (select pg_catalog.count(*) from pg_catalog.pg_index i where i.indrelid = c.oid)";
 
 /// How many large objects are handed over or removed at once: each takes a lock.
 pub(super) const OBJECTS_AT_ONCE: usize = 500;
@@ -241,14 +247,31 @@ pub(super) fn before(role: &Login, group: &Login) -> String {
 /// Hands over the next tables, views and sequences of the role, but for those sequences that go with a table.
 pub(super) fn tables(role: &Login, group: &Login) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
+    let statement = format!(
+        "pg_catalog.format('alter table %I.%I owner to %I', n.nspname, c.relname, {group})"
+    );
+    next_relations(
+        &statement,
+        &format!(
+            "r.rolname = {role} \
+             and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' \
+             and not exists (select from pg_catalog.pg_depend d where c.relkind = 'S' and d.objid = c.oid \
+             and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') \
+             and d.refclassid = d.classid and d.refobjsubid > 0)"
+        ),
+    )
+}
+
+/// The next relations `c` of a schema `n` and an owner `r`, the newest first, as a `statement` each and how many locks
+/// it takes: as many as a server has locks for.
+pub(super) fn next_relations(statement: &str, which: &str) -> String {
     format!(
-        "select pg_catalog.format('alter table %I.%I owner to %I', n.nspname, c.relname, {group}) \
+        "select sql, locks from (select {statement} as sql, w.locks, pg_catalog.sum(w.locks) over \
+         (order by c.oid desc rows between unbounded preceding and 1 preceding) as before \
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         join pg_catalog.pg_roles r on r.oid = c.relowner where r.rolname = {role} \
-         and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' \
-         and not exists (select from pg_catalog.pg_depend d where c.relkind = 'S' and d.objid = c.oid \
-         and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') \
-         and d.refclassid = d.classid and d.refobjsubid > 0) limit {TABLES_AT_ONCE}"
+         join pg_catalog.pg_roles r on r.oid = c.relowner \
+         cross join lateral (select {LOCKS} as locks) w where {which}) s \
+         where before is null or before < {LOCKS_ENOUGH} limit {TABLES_AT_ONCE}"
     )
 }
 

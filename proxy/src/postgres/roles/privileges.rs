@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use policies::{Login, MARKER, Privilege, SqlKind};
 
-use super::handover::{TABLES_AT_ONCE, next_large_objects};
+use super::handover::{next_large_objects, next_relations};
 use super::role::{ident, literal};
 
 /// Gives `to` these privileges, and the use of the schemas that they are in. `how` is put behind each.
@@ -60,17 +60,18 @@ pub(crate) fn unlink(role: &Login) -> String {
 
 /// The statements that remove the next tables, views, sequences and types of the role. Each may be in another one's way.
 pub(crate) fn drops(role: &Login) -> String {
-    format!(
-        "select pg_catalog.format('drop %s if exists %I.%I', case c.relkind when 'v' then 'view' \
-         when 'm' then 'materialized view' when 'S' then 'sequence' when 'f' then 'foreign table' \
-         when 'c' then 'type' else 'table' end, n.nspname, c.relname) \
-         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         join pg_catalog.pg_roles r on r.oid = c.relowner where r.rolname = {} \
-         and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and c.relpersistence <> 't' \
-         and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid \
-         and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') \
-         and d.refclassid = d.classid) order by c.oid desc limit {TABLES_AT_ONCE}",
-        literal(role.as_str())
+    let statement = "pg_catalog.format('drop %s if exists %I.%I', case c.relkind when 'v' then 'view' \
+                     when 'm' then 'materialized view' when 'S' then 'sequence' when 'f' then 'foreign table' \
+                     when 'c' then 'type' else 'table' end, n.nspname, c.relname)";
+    next_relations(
+        statement,
+        &format!(
+            "r.rolname = {} and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and c.relpersistence <> 't' \
+             and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid \
+             and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') \
+             and d.refclassid = d.classid)",
+            literal(role.as_str())
+        ),
     )
 }
 

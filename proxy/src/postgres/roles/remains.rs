@@ -175,6 +175,18 @@ const OPEN: [(&str, &str, &str, &str, &str); 11] = [
     ),
 ];
 
+/// The same of settings, whose rights are given from version 15 on. They are the first superuser's.
+const OPEN_SETTINGS: (u32, (&str, &str, &str, &str, &str)) = (
+    15,
+    (
+        "open setting",
+        "pg_catalog.quote_ident(x.parname)",
+        "pg_catalog.pg_parameter_acl x",
+        "10::pg_catalog.oid",
+        "x.paracl",
+    ),
+);
+
 /// What others' doings on the group's own things set off, or what stands for them: how each is called, what is
 /// written of one, from where, and whose it is.
 const CHANGED: [(&str, &str, &str, &str); 21] = [
@@ -361,7 +373,10 @@ const NUMBERED: [(&str, &str, &str, &str, &str, u32); 2] = [
 /// each with its kind. The newest of each first: what others have changed in a long time may be more.
 fn query(role: &Login, group: &Login, version: u32) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
-    let open = OPEN.map(|(kind, what, from, owner, acl)| {
+    let (since, settings) = OPEN_SETTINGS;
+    let settings = (version >= since).then_some(settings);
+    let open = OPEN.into_iter().chain(settings);
+    let open = open.map(|(kind, what, from, owner, acl)| {
         format!(
             "select '{kind}' as kind, {what} || ' ' || {acl}::text as what, pg_catalog.age(x.xmin) as age from {from}, since \
              where pg_catalog.age(x.xmin) <= old \
@@ -378,7 +393,7 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
              where {whose} and {number} > (select oid from theirs where rolname = {role})"
         )
     });
-    let all = open.into_iter().chain(changed).chain(numbered);
+    let all = open.chain(changed).chain(numbered);
     let all: Vec<String> = all.chain(others(&role, &group)).collect();
     let limit = REMAINS_MAX.saturating_add(1);
     format!(

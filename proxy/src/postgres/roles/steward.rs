@@ -462,7 +462,7 @@ fn passable(done: Result<(), AdminError>) -> Result<(), AdminError> {
 }
 
 /// Does what `sql` finds to be done, a piece at a time, until it finds fewer statements than that, or the same
-/// again.
+/// again. One may count as many: its second column says how many.
 async fn in_pieces(
     admin: &mut Admin,
     lent: Option<(&str, &str)>,
@@ -472,7 +472,8 @@ async fn in_pieces(
     loop {
         let found = admin.run(sql).await?;
         let statements: Vec<Vec<u8>> = found.iter().map(|row| bytes(row, 0)).collect();
-        if statements.len() < fewest || statements == before {
+        let weight = |row| text(row, 1).parse().unwrap_or(1_usize);
+        if found.iter().map(weight).sum::<usize>() < fewest || statements == before {
             return Ok(());
         }
         admin.run(handover::as_member(lent, &statements)).await?;
