@@ -483,6 +483,11 @@ pub fn notices(count: u64) -> String {
     format!("{count} notices were shown")
 }
 
+/// How many times a session was told something by others (`NOTIFY`), and how many bytes, when it had ended.
+pub fn notifications(count: u64, bytes: u64) -> String {
+    format!("{count} notifications came from others, {bytes} bytes")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use policies::words::recordings::{Since, notices};
+use policies::words::recordings::{Since, notices, notifications};
 use policies::words::{Words, seconding};
 use recorder::{AppendError, Frame, StatementKind};
 
@@ -35,6 +35,8 @@ pub(crate) struct Tap {
     pipeline: Pipeline,
     next: u64,
     notices: u64,
+    /// How many times it was told something by others, and how many bytes.
+    notifications: (u64, u64),
     leaving: bool,
     busy: Arc<AtomicBool>,
     types: Types,
@@ -58,6 +60,7 @@ impl Tap {
             pipeline: Pipeline::new(),
             next: 1,
             notices: 0,
+            notifications: (0, 0),
             leaving: false,
             busy: Arc::default(),
             types: Types::default(),
@@ -342,7 +345,11 @@ impl Tap {
                 noted.push(Noted::Copied(carried));
                 self.pipeline.copied_out()?;
             }
-            b'A' => {}
+            b'A' => {
+                let (count, bytes) = &mut self.notifications;
+                *count = count.saturating_add(1);
+                *bytes = bytes.saturating_add(message.length.into());
+            }
             b'S' => {
                 let number = self.pipeline.running();
                 let since = if self.pipeline.ends_batch() {
@@ -409,12 +416,17 @@ impl Tap {
             0 => None,
             count => Some(notices(count)),
         };
+        let notifications = match std::mem::take(&mut self.notifications) {
+            (0, _none) => None,
+            (count, bytes) => Some(notifications(count, bytes)),
+        };
         let notes = [
             refusing.as_ref().map(|(code, text)| (*code, text.as_str())),
             unsent
                 .as_ref()
                 .map(|words| (words.code, words.what.as_str())),
             notices.as_deref().map(|text| ("notices", text)),
+            notifications.as_deref().map(|text| ("notifications", text)),
         ];
         let notes = notes.into_iter().flatten();
         let notes = notes.map(|(code, text)| Frame::Note { code, text });

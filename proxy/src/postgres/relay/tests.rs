@@ -24,6 +24,7 @@ mod greeting;
 mod interleaved;
 mod long;
 mod memory;
+mod notified;
 mod parameters;
 mod refusals;
 mod seconds;
