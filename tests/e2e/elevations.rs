@@ -1,6 +1,8 @@
 //! An existing role that is elevated for as long as a grant holds: what a session is at the database,
 //! and that the membership goes exactly as it came.
 
+mod granted_on;
+
 use std::path::Path;
 use std::process::{Child, Stdio};
 

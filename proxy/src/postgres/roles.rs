@@ -11,6 +11,7 @@ pub(crate) mod elevation;
 pub(super) mod entrance;
 mod handover;
 mod membership;
+mod opened;
 pub(crate) mod powers;
 mod prepared;
 mod primaries;

@@ -14,7 +14,7 @@ use tokio::time;
 use super::backends::{self, LOOKS, PAUSE, counted};
 use super::deadline::Deadline;
 use super::prepared::{self, Search};
-use super::{entrance, membership, role};
+use super::{entrance, membership, remains, role};
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::text;
 use crate::session::road::Road;
@@ -163,6 +163,8 @@ pub(super) async fn remove(
         admin.leave().await;
         return Ok(removed);
     }
+    let name = place.role();
+    let since = remains::member_since(&mut admin, (&name, &place.group)).await?;
     if before.membership.ours {
         take_back(&mut admin, place).await?;
     }
@@ -180,8 +182,11 @@ pub(super) async fn remove(
         return Ok(removed);
     }
     removed.membership = Some(Membership::Ended);
-    let name = place.role();
     let ended = end_all(&mut admin, &name).await?;
+    if let Some(since) = since {
+        let member = (&place.group, since.as_str());
+        removed.remains = remains::let_to(&mut admin, member, &endpoint.dbname).await;
+    }
     // Before anything at standbys: one that is behind would leave it to be committed by whoever prepared it.
     let search = Search::of_elevated(&mut admin, place, (now, lasted)).await?;
     let left = &mut removed.remains;

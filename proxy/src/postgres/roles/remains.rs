@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use policies::{Login, MARKER};
 
+use super::opened;
 use super::role::literal;
 use crate::postgres::target::admin::{Admin, AdminError};
 use crate::postgres::target::rows::text;
@@ -34,8 +35,12 @@ pub(super) async fn found(
     (role, group): (&Login, &Login),
     database: &str,
 ) -> Vec<String> {
-    let named = |what: &str| format!("{database}: {what}");
     let sql = query(role, group, admin.version());
+    told(admin, sql, database).await
+}
+
+async fn told(admin: &mut Admin, sql: String, database: &str) -> Vec<String> {
+    let named = |what: &str| format!("{database}: {what}");
     match admin.run(sql).await {
         Ok(rows) => {
             let told = rows.iter().map(|row| (text(row, 0), text(row, 1)));
@@ -45,6 +50,40 @@ pub(super) async fn found(
         // The connection is of no use any more, which the next step finds as well.
         Err(_broken) => vec![named("not known")],
     }
+}
+
+/// Since when an existing role is a member of its group, as the transaction that made it one. None where it is not.
+pub(super) async fn member_since(
+    admin: &mut Admin,
+    (role, group): (&Login, &Login),
+) -> Result<Option<String>, AdminError> {
+    let sql = format!(
+        "select x.xmin::text from pg_catalog.pg_auth_members x \
+         join pg_catalog.pg_roles g on g.oid = x.roleid join pg_catalog.pg_roles r on r.oid = x.member \
+         where g.rolname = {} and r.rolname = {} order by pg_catalog.age(x.xmin) desc limit 1",
+        literal(group.as_str()),
+        literal(role.as_str())
+    );
+    let rows = admin.run(sql).await?;
+    Ok(rows.first().map(|row| text(row, 0)))
+}
+
+/// What others are let to since then, in the database that `admin` is in, by the group's name: whoever is a member of a
+/// group that may give rights on can give them to themselves.
+pub(super) async fn let_to(
+    admin: &mut Admin,
+    (group, since): (&Login, &str),
+    database: &str,
+) -> Vec<String> {
+    let all: Vec<String> = opened::queries(admin.version()).collect();
+    let sql = format!(
+        "with since as (select pg_catalog.age({}::pg_catalog.xid) as old), \
+         theirs as (select oid, rolname from pg_catalog.pg_roles where rolname = {}) {}",
+        literal(since),
+        literal(group.as_str()),
+        newest(&all)
+    );
+    told(admin, sql, database).await
 }
 
 /// What belongs to the role that all those with exact privileges are members of, in every database. Nothing should: before 16
@@ -92,100 +131,6 @@ fn each(told: impl Iterator<Item = (String, String)>) -> Vec<String> {
     remains.extend(more.map(|(kind, _count)| format!("more: {kind}")));
     remains
 }
-
-/// The kinds of things that others are let to, by whoever has them or by who may let others in turn: how each is called, what is written of one, from where with its
-/// row as `x`, whose it is and who is let to it.
-const OPEN: [(&str, &str, &str, &str, &str); 11] = [
-    (
-        "open",
-        "x.oid::pg_catalog.regclass::text",
-        "pg_catalog.pg_class x",
-        "x.relowner",
-        "x.relacl",
-    ),
-    (
-        "open column",
-        "x.attrelid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(x.attname)",
-        "pg_catalog.pg_attribute x join pg_catalog.pg_class c on c.oid = x.attrelid",
-        "c.relowner",
-        "x.attacl",
-    ),
-    (
-        "open schema",
-        "pg_catalog.quote_ident(x.nspname)",
-        "pg_catalog.pg_namespace x",
-        "x.nspowner",
-        "x.nspacl",
-    ),
-    (
-        "open function",
-        "x.oid::pg_catalog.regprocedure::text",
-        "pg_catalog.pg_proc x",
-        "x.proowner",
-        "x.proacl",
-    ),
-    (
-        "open type",
-        "x.oid::pg_catalog.regtype::text",
-        "pg_catalog.pg_type x",
-        "x.typowner",
-        "x.typacl",
-    ),
-    (
-        "open large object",
-        "x.oid::text",
-        "pg_catalog.pg_largeobject_metadata x",
-        "x.lomowner",
-        "x.lomacl",
-    ),
-    (
-        "open database",
-        "pg_catalog.quote_ident(x.datname)",
-        "pg_catalog.pg_database x",
-        "x.datdba",
-        "x.datacl",
-    ),
-    (
-        "open server",
-        "pg_catalog.quote_ident(x.srvname)",
-        "pg_catalog.pg_foreign_server x",
-        "x.srvowner",
-        "x.srvacl",
-    ),
-    (
-        "open wrapper",
-        "pg_catalog.quote_ident(x.fdwname)",
-        "pg_catalog.pg_foreign_data_wrapper x",
-        "x.fdwowner",
-        "x.fdwacl",
-    ),
-    (
-        "open language",
-        "pg_catalog.quote_ident(x.lanname)",
-        "pg_catalog.pg_language x",
-        "x.lanowner",
-        "x.lanacl",
-    ),
-    (
-        "open tablespace",
-        "pg_catalog.quote_ident(x.spcname)",
-        "pg_catalog.pg_tablespace x",
-        "x.spcowner",
-        "x.spcacl",
-    ),
-];
-
-/// The same of settings, whose rights are given from version 15 on. They are the first superuser's.
-const OPEN_SETTINGS: (u32, (&str, &str, &str, &str, &str)) = (
-    15,
-    (
-        "open setting",
-        "pg_catalog.quote_ident(x.parname)",
-        "pg_catalog.pg_parameter_acl x",
-        "10::pg_catalog.oid",
-        "x.paracl",
-    ),
-);
 
 /// What others' doings on the group's own things set off, or what stands for them: how each is called, what is
 /// written of one, from where, and whose it is.
@@ -373,18 +318,6 @@ const NUMBERED: [(&str, &str, &str, &str, &str, u32); 2] = [
 /// each with its kind. The newest of each first: what others have changed in a long time may be more.
 fn query(role: &Login, group: &Login, version: u32) -> String {
     let (role, group) = (literal(role.as_str()), literal(group.as_str()));
-    let (since, settings) = OPEN_SETTINGS;
-    let settings = (version >= since).then_some(settings);
-    let open = OPEN.into_iter().chain(settings);
-    let open = open.map(|(kind, what, from, owner, acl)| {
-        format!(
-            "select '{kind}' as kind, {what} || ' ' || {acl}::text as what, pg_catalog.age(x.xmin) as age from {from}, since \
-             where pg_catalog.age(x.xmin) <= old \
-             and exists (select from pg_catalog.aclexplode({acl}) a \
-             where a.grantee not in (select oid from theirs) \
-             and ({owner} in (select oid from theirs) or a.grantor in (select oid from theirs)))"
-        )
-    });
     let changed = changed(&group);
     let numbered = NUMBERED.iter().filter(|numbered| version >= numbered.5);
     let numbered = numbered.map(|(kind, what, from, whose, number, _since)| {
@@ -393,20 +326,27 @@ fn query(role: &Login, group: &Login, version: u32) -> String {
              where {whose} and {number} > (select oid from theirs where rolname = {role})"
         )
     });
-    let all = open.chain(changed).chain(numbered);
+    let all = opened::queries(version).chain(changed).chain(numbered);
     let all: Vec<String> = all.chain(others(&role, &group)).collect();
-    let limit = REMAINS_MAX.saturating_add(1);
     format!(
         "with since as (select greatest(pg_catalog.age(d.xmin) - 1, pg_catalog.age( \
          pg_catalog.substring(d.description, ' since ([0-9]+)$')::pg_catalog.xid)) as old \
          from pg_catalog.pg_shdescription d \
          join pg_catalog.pg_roles r on r.oid = d.objoid \
          where d.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass and r.rolname = {role}), \
-         theirs as (select oid, rolname from pg_catalog.pg_roles where rolname in ({role}, {group})) \
-         select kind, pg_catalog.left(what, {REMAIN_MAX}) from (select kind, what, \
+         theirs as (select oid, rolname from pg_catalog.pg_roles where rolname in ({role}, {group})) {}",
+        newest(&all)
+    )
+}
+
+/// Some of each kind of what these find, the newest first.
+fn newest(all: &[String]) -> String {
+    format!(
+        "select kind, pg_catalog.left(what, {REMAIN_MAX}) from (select kind, what, \
          pg_catalog.row_number() over (partition by kind order by age, what) as number from ({}) f) g \
-         where number <= {limit} order by 1, 2",
-        all.join(" union all ")
+         where number <= {} order by 1, 2",
+        all.join(" union all "),
+        REMAINS_MAX.saturating_add(1)
     )
 }
 
