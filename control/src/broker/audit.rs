@@ -43,22 +43,23 @@ impl Broker {
         (sought, before): (&Sought, Option<u64>),
         count: u32,
     ) -> Result<Found, BrokerError> {
+        let state = self.state();
+        self.view(&state, caller).office(Office::ViewSessions)?;
         let count = usize::try_from(count.clamp(1, LINES_MAX)).unwrap_or(usize::MAX);
         let last = self.inner.store.last_line().await;
         let last = last.map_err(|error| BrokerError::store(&error))?;
         let end = last.map_or(1, |line| line.seq.saturating_add(1));
         let end = before.map_or(end, |before| before.clamp(1, end));
         let (mut lines, mut from) = (Vec::new(), end);
-        let least = end.saturating_sub(LOOKED_MAX).max(1);
+        let floor = end.saturating_sub(LOOKED_MAX).max(1);
         let mut is_beyond = false;
-        while from > least && lines.len() < count && !is_beyond {
+        while from > floor && lines.len() < count && !is_beyond {
             let seen = from.saturating_sub(1).saturating_sub(LINES_MAX.into());
             let limit = from.saturating_sub(1).saturating_sub(seen);
             let limit = u32::try_from(limit).unwrap_or(LINES_MAX);
             let page = self.audit(caller, seen, limit).await?;
             // A clock that was set back has later lines before earlier ones.
             is_beyond = !page.iter().any(|line| sought.reaches(line));
-            from = seen.saturating_add(1);
             for line in page.into_iter().rev() {
                 if lines.len() == count {
                     break;

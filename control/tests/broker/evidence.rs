@@ -460,6 +460,8 @@ async fn what_is_looked_for_is_found_from_the_end_on() {
     let none = broker.audit_sought(&root, (&late, None), 10).await.unwrap();
     assert_eq!((none.lines.len(), none.looked_from), (0, None));
     let alice = caller("alice");
-    let refused = broker.audit_sought(&alice, (&sought, None), 1);
-    assert!(refused.await.is_err());
+    for before in [None, Some(1)] {
+        let refused = broker.audit_sought(&alice, (&sought, before), 1);
+        assert!(refused.await.is_err());
+    }
 }

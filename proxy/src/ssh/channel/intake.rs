@@ -73,7 +73,7 @@ impl Intake {
     /// Takes everything that comes, for nobody. Does not end.
     pub(super) async fn discard(read: &mut ChannelReadHalf) {
         while read.wait().await.is_some() {}
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// What of a message is for the program.
