@@ -58,7 +58,8 @@ impl Broker {
             let limit = from.saturating_sub(1).saturating_sub(seen);
             let limit = u32::try_from(limit).unwrap_or(LINES_MAX);
             let page = self.audit(caller, seen, limit).await?;
-            // A clock that was set back has later lines before earlier ones.
+            // A clock that was set back has later lines before earlier ones: where more than a page is, it is said how
+            // far was looked.
             is_beyond = !page.iter().any(|line| sought.reaches(line));
             for line in page.into_iter().rev() {
                 if lines.len() == count {
@@ -74,7 +75,7 @@ impl Broker {
             }
         }
         lines.reverse();
-        let looked_from = (from > 1 && !is_beyond).then_some(from);
+        let looked_from = (from > 1).then_some(from);
         Ok(Found { lines, looked_from })
     }
 

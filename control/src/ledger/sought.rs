@@ -1,6 +1,7 @@
 //! Which lines of the ledger somebody looks for.
 
 use jiff::Timestamp;
+use policies::words::evidence;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,11 +26,14 @@ impl Sought {
         *self == Self::default()
     }
 
-    /// Whether a line is one that is looked for.
+    /// Whether a line is one that is looked for. One that cannot be read any more is, in any case: it may have been.
     pub fn fits(&self, line: &Line) -> bool {
-        self.reaches(line)
-            && fits(self.user.as_ref(), |user| doer(line).as_ref() == Some(user))
-            && (self.event.is_none() && self.target.is_none() || self.is_told(line))
+        if !self.reaches(line) {
+            return false;
+        }
+        is_unreadable(line)
+            || fits(self.user.as_ref(), |user| doer(line).as_ref() == Some(user))
+                && (self.event.is_none() && self.target.is_none() || self.is_told(line))
     }
 
     /// Whether a line is not from before what is looked for.
@@ -45,6 +49,11 @@ impl Sought {
                 && fits(self.target.as_ref(), |target| names_target(one, target))
         })
     }
+}
+
+fn is_unreadable(line: &Line) -> bool {
+    let happening = &line.event.happening;
+    matches!(happening, Happening::EvidenceDiffered { what } if what == evidence::UNREADABLE_LINE)
 }
 
 fn fits<T>(wanted: Option<&T>, is: impl FnOnce(&T) -> bool) -> bool {
@@ -169,6 +178,24 @@ mod tests {
         check(&login(), json!({ "target": "web1" }), false);
         check(&login(), json!({ "since": "2026-01-05T09:00:00Z" }), true);
         check(&login(), json!({ "since": "2026-01-05T09:00:01Z" }), false);
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_be_what_is_looked_for() {
+        let unreadable =
+            line(&json!({ "event": "evidence_differed", "what": evidence::UNREADABLE_LINE }));
+        check(
+            &unreadable,
+            json!({ "user": "alice", "target": "web1" }),
+            true,
+        );
+        check(
+            &unreadable,
+            json!({ "since": "2027-01-01T00:00:00Z" }),
+            false,
+        );
+        let other = line(&json!({ "event": "evidence_differed", "what": "something" }));
+        check(&other, json!({ "user": "alice" }), false);
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::cli::proof::{self, ProofArgs};
 use crate::cli::when::Moment;
 use crate::cli::{state, tls, when};
 
+/// How many lines are listed where nobody says how many.
+const LIMIT: u32 = 1000;
+
 /// Look at the audit log
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
@@ -30,7 +33,7 @@ pub(crate) enum AuditVerb {
         #[command(flatten)]
         which: Which,
         /// At most so many lines
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value_t = LIMIT, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     Verify(ProofArgs),
@@ -40,7 +43,7 @@ pub(crate) enum AuditVerb {
 #[derive(Debug, Args)]
 pub(crate) struct Which {
     /// Only this, as EVENT has it
-    #[arg(long)]
+    #[arg(long, value_parser = event)]
     event: Option<String>,
     /// Only what this person did
     #[arg(long)]
@@ -76,18 +79,29 @@ impl Which {
     }
 
     /// The same as it is typed, but for the line.
-    fn typed(&self) -> String {
+    fn typed(&self, limit: u32) -> String {
+        let limit = (limit != LIMIT).then(|| limit.to_string());
         let all = [
             ("event", self.event.clone()),
             ("user", self.user.as_ref().map(ToString::to_string)),
             ("target", self.target.as_ref().map(ToString::to_string)),
             ("since", self.since.map(|since| since.to_string())),
+            ("limit", limit),
         ];
         let set = all
             .into_iter()
             .filter_map(|(name, value)| Some(format!(" --{name} {}", value?)));
         set.collect()
     }
+}
+
+/// Reads what EVENT can have.
+fn event(text: &str) -> Result<String, String> {
+    let is_word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    if !text.is_empty() && is_word(text) {
+        return Ok(text.to_owned());
+    }
+    Err(words::no_event(text))
 }
 
 /// Look at the certificate authorities
@@ -152,7 +166,7 @@ pub(crate) async fn audit(context: &Context, verb: AuditVerb) -> Outcome {
             let found = list.items.len();
             context
                 .printer
-                .say(&words::sought(found, line, &which.typed()));
+                .say(&words::sought(found, line, &which.typed(limit)));
         } else if list.items.is_empty() {
             context.printer.say(&words::none_fits());
         }
@@ -241,6 +255,9 @@ mod tests {
             which.asked(now),
             "&event=refused&user=alice&since=2026-01-05T07%3A00%3A00Z&before=7"
         );
-        assert_eq!(which.typed(), " --event refused --user alice --since 2h");
+        let again = " --event refused --user alice --since 2h";
+        assert_eq!(which.typed(LIMIT), again);
+        assert_eq!(which.typed(5), format!("{again} --limit 5"));
+        assert!(Line::try_parse_from(["ls", "--event", "Refused; x"]).is_err());
     }
 }

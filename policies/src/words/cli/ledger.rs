@@ -131,3 +131,9 @@ pub fn sought(found: usize, line: u64, typed: &str) -> String {
 pub fn none_fits() -> String {
     "none fits; what there is:  tidegate audit ls --limit 50".to_owned()
 }
+
+/// No event is called so.
+pub fn no_event(text: &str) -> String {
+    let text: String = text.chars().take(40).collect();
+    format!("`{text}` is no event: they are as the column EVENT has them, `refused` for example")
+}
